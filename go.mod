@@ -1,0 +1,3 @@
+module mod_audio_stream
+
+go 1.26

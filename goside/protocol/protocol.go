@@ -1,0 +1,84 @@
+// Package protocol is the language spoken over the WebSocket: what a call's audio looks like on the wire, and what the
+// server's frames mean. A Dialect is one such language; everything outside this package is the same for all of them.
+package protocol
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind is what a message from the server asks for.
+type Kind int
+
+// The kinds of server messages.
+const (
+	Other    Kind = iota // nothing that is known here: a json event, no more
+	Audio                // play Audio
+	File                 // store File and announce it with a play event
+	Clear                // drop the playback queue
+	Mark                 // report when all that was queued before it has been played
+	Pause                // hold playback
+	Resume               // go on with it
+	Hangup               // end the call
+	Transfer             // send the call elsewhere
+	SendDTMF             // send digits to the caller
+)
+
+// Format is an audio encoding.
+type Format int
+
+// The formats that are played; everything else is stored as a file.
+const (
+	L16  Format = iota // 16 bit signed, little-endian
+	PCMU               // G.711 mu-law, RFC 3551
+	PCMA               // G.711 A-law, RFC 3551
+)
+
+// Message is one decoded server message. Byte slices are valid until the next Decode with the same Message.
+type Message struct {
+	Kind Kind
+	Text []byte // the message as it came, for the json event; nil for binary audio
+
+	// Audio
+	Audio    []byte
+	Format   Format
+	Rate     int // Hz; 0: the stream's STREAM_SAMPLE_RATE
+	Channels int // interleaved; 0 counts as 1
+
+	// File
+	FileType string                   // wav, mp3, ogg, raw, pcmu or pcma: the file name's ending
+	FileData []byte                   // decoded contents
+	PlayBody func(path string) []byte // body of the play event for the file stored at path
+
+	// Mark
+	Name string
+
+	// Hangup, Transfer, SendDTMF
+	Cause, Extension, Dialplan, Context, Digits string
+
+	scratch []byte // reused by Decode
+}
+
+// ErrBadMessage is what every Decode error wraps: the message is bad, the connection is not. Its text says what is wrong
+// and what was expected, and never holds the audio.
+var ErrBadMessage = errors.New("bad message")
+
+// Dialect is one language over the socket. Its methods are pure: they keep nothing and may be called from any goroutine.
+type Dialect interface {
+	// Name is what the user calls it.
+	Name() string
+	// Open returns the text frames that go out first, before any audio, also after a reconnect.
+	Open(metadata string) [][]byte
+	// Audio turns captured audio (L16 little-endian) into the payload of one frame. The result may be pcm itself, or
+	// dst grown.
+	Audio(dst, pcm []byte) (payload []byte, binary bool)
+	// Decode reads one message. playback says whether streamAudio is played or stored. On error into.Text is still
+	// set, so that the json event can be fired.
+	Decode(binary bool, data []byte, playback bool, into *Message) error
+	// Mark is the answer to a mark: status is "played" or "cleared".
+	Mark(name, status string, played time.Duration) []byte
+	// DTMF is the caller's digit.
+	DTMF(digit byte, duration time.Duration) []byte
+	// Close returns the text frames that go out before the close frame. ok says whether there is a text at all.
+	Close(text string, ok bool) [][]byte
+}
