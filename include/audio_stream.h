@@ -81,10 +81,13 @@ typedef struct as_resampler as_resampler_t;
 
 /*
  * Starts the Go side: workers, pump, logger. Load thread, once per module load, after the runtime is up. doorbell stays
- * valid for ever. config as as_config_read gives it. Returns AS_OK, or AS_REFUSED with a text in *why that the loader logs.
+ * valid for ever. config as as_config_read gives it. (No const in this part: cgo writes these declarations
+ * once more, and the compiler compares the two.) Returns AS_OK, or AS_REFUSED with a text in *why that the loader logs.
  */
-extern int as_go_start(uint32_t contract, as_doorbell_t *doorbell, const void *config, uint64_t config_len,
-					   as_text_t *why);
+extern int as_go_start(uint32_t contract, as_doorbell_t *doorbell, char *config, uint64_t config_len, as_text_t *why);
+
+/* Lines for switch_console_set_complete, each ended by a newline. Load thread. */
+extern void as_go_completions(as_text_t *lines);
 
 /* Ends every stream (bugs removed, sockets closed, events drained) and every goroutine of ours, within about
  * deadline_ms. Unload thread. Blocks. Returns the goroutines that did not end. */
@@ -92,10 +95,10 @@ extern int as_go_stop(uint32_t deadline_ms);
 
 /* Runs one `uuid_audio_stream` or `audio_stream` application command: `line` is what follows the uuid. API or session
  * thread; may block for as long as a bug takes to attach, never for the network. The reply ends in a newline. */
-extern void as_go_command(const char *uuid, const char *line, as_text_t *reply);
+extern void as_go_command(char *uuid, char *line, as_text_t *reply);
 
 /* Runs one `audio_stream` API command (status, list, version, reload). API thread. */
-extern void as_go_module_command(const char *line, as_text_t *reply);
+extern void as_go_module_command(char *line, as_text_t *reply);
 
 /* ================================================ part 2: implemented in C, called from Go (mod/) ================== */
 
@@ -117,6 +120,9 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 
 /* Removes the bug. AS_GONE when it went already. No frame is added after the return. Locates and rwunlocks. */
 as_status_t as_detach(uint64_t id);
+
+/* Tells the pacer that as_playout.wanted went from 0 to 1 somewhere. Any Go thread. */
+void as_pacer_wake(void);
 
 /* Gives Go's reference back; the media and its rings must not be touched afterwards. */
 void as_media_release(uint64_t id);

@@ -130,7 +130,7 @@ type Media interface {
 	// WakeAt rings the doorbell once Position has reached pos; NoWake turns it off. The caller checks Position again
 	// after the call, since it may have got there before.
 	WakeAt(pos uint64)
-	// Underruns counts the times the ring ran dry while wanted.
+	// Underruns counts the times the ring ran dry while wanted, the end of what was queued included.
 	Underruns() uint64
 
 	// Any goroutine.
@@ -154,8 +154,8 @@ type Doorbell interface {
 	Arm()
 	// Disarm says that it did not wait after all.
 	Disarm()
-	// Wait blocks until the doorbell rings or Close is called (error).
-	Wait() error
+	// Wait blocks until the doorbell rings, the time is over (0: no limit) or Close is called (error).
+	Wait(limit time.Duration) error
 	// Ring wakes the pump from Go: a stream was added or removed.
 	Ring()
 	// Close ends Wait.

@@ -1,0 +1,132 @@
+package main
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../include -std=gnu11
+#include <stdlib.h>
+#include "audio_stream.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"mod_audio_stream/goside/command"
+	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/module"
+)
+
+// loaded is the module between as_go_start and as_go_stop.
+var loaded atomic.Pointer[module.Module]
+
+const notLoaded = "-ERR the module is not loaded\n"
+
+// enter is the first thing every export does. FreeSWITCH calls on threads of its own, real-time ones among them, and a
+// thread that the Go runtime starts inherits its parent's policy. While a goroutine is locked to its thread, the runtime
+// leaves the starting of threads to one of its own (runtime.LockOSThread, "template thread"), which was started from
+// as_go_runtime_start with SCHED_OTHER.
+func enter() (leave func()) {
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}
+
+//export as_go_start
+func as_go_start(contract C.uint32_t, bell *C.as_doorbell_t, config *C.char, configLen C.uint64_t, why *C.as_text_t) (status C.int) {
+	defer enter()()
+	defer func() {
+		if r := recover(); r != nil {
+			setText(why, fmt.Sprintf("internal error at load: %v\n%s", r, debug.Stack()))
+			status = C.AS_REFUSED
+		}
+	}()
+	if contract != C.AS_CONTRACT_VERSION {
+		setText(why, fmt.Sprintf("the C and the Go part differ (contract %d and %d): build the module anew", contract,
+			C.AS_CONTRACT_VERSION))
+		return C.AS_REFUSED
+	}
+	d, err := newDoorbell(unsafe.Pointer(bell))
+	if err != nil {
+		setText(why, "doorbell: "+err.Error())
+		return C.AS_REFUSED
+	}
+	loaded.Store(module.Start(switchHost{}, d, pairs(C.GoBytes(unsafe.Pointer(config), C.int(configLen)))))
+	return C.AS_OK
+}
+
+//export as_go_completions
+func as_go_completions(lines *C.as_text_t) {
+	defer enter()()
+	defer recovered()
+	setText(lines, strings.Join(command.Completions(), "\n")+"\n")
+}
+
+//export as_go_stop
+func as_go_stop(deadlineMS C.uint32_t) (left C.int) {
+	defer enter()()
+	defer recovered()
+	m := loaded.Swap(nil)
+	if m == nil {
+		return 0
+	}
+	return C.int(m.Stop(time.Duration(deadlineMS) * time.Millisecond))
+}
+
+//export as_go_command
+func as_go_command(uuid, line *C.char, reply *C.as_text_t) {
+	defer enter()()
+	defer recovered()
+	text := notLoaded
+	if m := loaded.Load(); m != nil {
+		text = m.Command(C.GoString(uuid), C.GoString(line))
+	}
+	setText(reply, text)
+}
+
+//export as_go_module_command
+func as_go_module_command(line *C.char, reply *C.as_text_t) {
+	defer enter()()
+	defer recovered()
+	text := notLoaded
+	if m := loaded.Load(); m != nil {
+		text = m.ModuleCommand(C.GoString(line))
+	}
+	setText(reply, text)
+}
+
+// recovered keeps a panic inside Go. What it hits has its own recover that fails a stream or words a reply; this is the
+// net below.
+func recovered() {
+	if r := recover(); r != nil {
+		switchHost{}.Log(host.LevelError, "", fmt.Sprintf("mod_audio_stream: internal error: %v\n%s", r, debug.Stack()))
+	}
+}
+
+// setText hands a text to C, which frees it with as_text_free.
+func setText(out *C.as_text_t, text string) {
+	out.ptr = C.CString(text)
+	out.len = C.uint64_t(len(text))
+}
+
+// takeText copies a text that C made and frees it.
+func takeText(t *C.as_text_t) []byte {
+	defer C.as_text_free(t)
+	if t.ptr == nil {
+		return nil
+	}
+	return C.GoBytes(unsafe.Pointer(t.ptr), C.int(t.len))
+}
+
+// pairs reads name NUL value NUL, one behind the other.
+func pairs(data []byte) map[string]string {
+	params := map[string]string{}
+	parts := strings.Split(string(data), "\x00")
+	for i := 0; i+1 < len(parts); i += 2 {
+		params[parts[i]] = parts[i+1]
+	}
+	return params
+}

@@ -1,0 +1,190 @@
+// Package module is the module as a whole: its settings, its streams by channel and name, load and unload. What a command
+// says is in goside/command; what a stream does is in goside/stream.
+package module
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/protocol"
+	"mod_audio_stream/goside/pump"
+	"mod_audio_stream/goside/settings"
+	"mod_audio_stream/goside/stream"
+	"mod_audio_stream/goside/worker"
+)
+
+// Version of the module, as told to users and servers.
+const Version = "0.1.0"
+
+// key names a stream.
+type key struct{ uuid, name string }
+
+// Module is one loaded module. Its methods may be called from any goroutine.
+type Module struct {
+	host    host.Host
+	pump    *pump.Pump
+	workers *worker.Queue
+	set     atomic.Pointer[settings.Module]
+	dialect protocol.Dialect
+	born    time.Time
+
+	mu       sync.Mutex
+	streams  map[key]*stream.Stream      // running; nil while being started
+	all      map[*stream.Stream]struct{} // those and the ones that are ending
+	stopping bool
+	ended    sync.Cond // a stream left all
+
+	started, failed atomic.Uint64 // streams since load
+}
+
+// Start starts the module in a host.
+func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
+	m := &Module{host: h, dialect: protocol.Native(), born: time.Now(), streams: map[key]*stream.Stream{},
+		all: map[*stream.Stream]struct{}{}}
+	m.ended.L = &m.mu
+	set := m.apply(params)
+	m.workers = worker.New(set.Workers, func(r any, stack []byte) {
+		h.Log(host.LevelError, "", fmt.Sprintf("internal error in an event: %v\n%s", r, stack))
+	})
+	m.pump = pump.Start(bell, set.Window)
+	m.log(host.LevelNotice, "version %s, Go %s, in FreeSWITCH %s", Version, strings.TrimPrefix(runtime.Version(), "go"), h.Version())
+	return m
+}
+
+// apply reads settings and puts those in force that can change while running.
+func (m *Module) apply(params map[string]string) settings.Module {
+	set, warnings := settings.ParseModule(params)
+	for _, w := range warnings {
+		m.log(host.LevelWarning, "audio_stream.conf: %s", w)
+	}
+	m.set.Store(&set)
+	if set.GOMAXPROCS > 0 {
+		runtime.GOMAXPROCS(set.GOMAXPROCS)
+	}
+	if set.MemoryLimit > 0 {
+		debug.SetMemoryLimit(set.MemoryLimit)
+	}
+	if m.pump != nil {
+		m.pump.SetWindow(set.Window)
+	}
+	return set
+}
+
+// reload reads the XML again. Running streams keep what they were started with.
+func (m *Module) reload() error {
+	params, err := m.host.Config()
+	if err != nil {
+		return fmt.Errorf("audio_stream.conf could not be read: %w; the settings are unchanged", err)
+	}
+	workers := m.set.Load().Workers
+	if set := m.apply(params); set.Workers != workers {
+		m.log(host.LevelNotice, "the number of workers changes with the next load of the module")
+	}
+	return nil
+}
+
+// Stop ends every stream and every goroutine of the module, within about the deadline. It returns how many streams and
+// workers did not end.
+func (m *Module) Stop(deadline time.Duration) (left int) {
+	until := time.Now().Add(deadline)
+	m.mu.Lock()
+	m.stopping = true
+	running := slices.Collect(maps.Keys(m.all))
+	m.mu.Unlock()
+	for _, s := range running {
+		s.Stop("", false)
+	}
+	// Half of the time for closing politely, then the sockets are cut.
+	if left = m.waitStreams(time.Until(until) / 2); left > 0 {
+		for _, s := range running {
+			s.Abort()
+		}
+		left = m.waitStreams(time.Until(until) / 2)
+	}
+	if !m.workers.Stop(time.Until(until)) {
+		left++
+	}
+	if n := m.workers.Dropped(); n > 0 {
+		m.log(host.LevelWarning, "%d events were dropped", n)
+	}
+	m.pump.Stop()
+	return left
+}
+
+// waitStreams waits for all streams to end and returns how many did not.
+func (m *Module) waitStreams(limit time.Duration) int {
+	over := false
+	timer := time.AfterFunc(limit, func() {
+		m.mu.Lock()
+		over = true
+		m.mu.Unlock()
+		m.ended.Broadcast()
+	})
+	defer timer.Stop()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.all) > 0 && !over {
+		m.ended.Wait()
+	}
+	return len(m.all)
+}
+
+func (m *Module) log(level host.Level, format string, args ...any) {
+	m.host.Log(level, "", "mod_audio_stream: "+fmt.Sprintf(format, args...))
+}
+
+// recovered turns a panic in a command into its reply.
+func (m *Module) recovered(reply *string) {
+	if r := recover(); r != nil {
+		m.log(host.LevelError, "internal error in a command: %v\n%s", r, debug.Stack())
+		*reply = "-ERR internal error, see the log\n"
+	}
+}
+
+// find returns a running stream.
+func (m *Module) find(uuid, name string) (*stream.Stream, error) {
+	m.mu.Lock()
+	s := m.streams[key{uuid, name}]
+	m.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	if _, err := m.host.Variables(uuid, nil); errors.Is(err, host.ErrGone) {
+		return nil, errNoSession
+	}
+	return nil, fmt.Errorf("no stream %q is running on this channel (audio_stream list shows those that are)", name)
+}
+
+// forget takes a stream that ends off the books.
+func (m *Module) forget(s *stream.Stream) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k := (key{s.UUID(), s.Name()}); m.streams[k] == s {
+		delete(m.streams, k)
+	}
+	delete(m.all, s)
+	m.ended.Broadcast()
+}
+
+// running lists the streams in the order of channel and name.
+func (m *Module) running() []*stream.Stream {
+	m.mu.Lock()
+	list := slices.Collect(maps.Keys(m.all))
+	m.mu.Unlock()
+	slices.SortFunc(list, func(a, b *stream.Stream) int {
+		if c := strings.Compare(a.UUID(), b.UUID()); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name(), b.Name())
+	})
+	return list
+}

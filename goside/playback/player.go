@@ -1,0 +1,360 @@
+// Package playback holds the server's audio from its arrival until the caller hears it: a queue that grows with what is
+// queued, a small ring that the media thread reads, and the marks between samples. It decides what is played; when is the
+// media thread's clock.
+package playback
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/host"
+)
+
+// MaxMarks is how many marks may wait at once; more are refused. A server sets one per sentence or word.
+const MaxMarks = 4096
+
+// grace is how long the caller must have heard nothing before playback counts as stopped: three frames at the usual ptime,
+// so that a server that sends in real time and is late by a frame or two does not stop and start.
+const grace = 60 * time.Millisecond
+
+// resampleMargin is how many samples more than the ratio of the rates says a resampler may give: one input sample's
+// worth, at most 48 kHz from 8 kHz, and room to round.
+const resampleMargin = 16
+
+// Errors of Play and Mark.
+var (
+	ErrOverflow = errors.New("the playback queue is full")
+	ErrMarks    = fmt.Errorf("more than %d marks are waiting", MaxMarks)
+	ErrClosed   = errors.New("the stream has ended")
+)
+
+// Observer is told what happens, in order, with the player's lock held: it must not block and must not call the player.
+type Observer interface {
+	// Playback: status is events.Started, Stopped, Cleared, Paused or Resumed; played is what the caller has heard since the stream began.
+	Playback(status string, played, queued time.Duration)
+	// Mark: status is events.Played or events.Cleared.
+	Mark(name, status string, played time.Duration)
+}
+
+type mark struct {
+	name string
+	pos  uint64 // in the queue's samples while it waits there, in the ring's afterwards
+}
+
+// Player plays one stream's audio. Its methods may be called from any goroutine.
+type Player struct {
+	mu       sync.Mutex
+	media    host.Media
+	observer Observer
+	resample func(from, to, channels int) (host.Resampler, error)
+	max      time.Duration // longest queue
+
+	q        queue
+	queuedNS int64  // of q
+	waiting  []mark // in q
+	inRing   []mark // behind q, in the ring
+	rest     remainder
+
+	r        host.Resampler
+	rFrom    int // Hz the resampler was made from
+	ringRate int // Hz of the samples in the ring
+
+	pos       uint64 // ring position looked at last
+	playedNS  int64
+	playing   bool // between Started and Stopped
+	paused    bool
+	closed    bool
+	lastSound time.Time // when there was last something to play
+
+	dries                               uint64 // the media's count of running dry, as last looked at
+	underruns, clears, marks, overflows uint64
+}
+
+// New makes a player over an attached media's playout ring. max is the longest queue.
+func New(media host.Media, max time.Duration, resample func(from, to, channels int) (host.Resampler, error), observer Observer) *Player {
+	return &Player{media: media, observer: observer, resample: resample, max: max, ringRate: media.PlayoutRate()}
+}
+
+// Play queues audio of any length: L16 little-endian, G.711, at rate Hz with 1 or 2 interleaved channels (two are averaged;
+// a call hears one). A byte that does not make a whole sample waits for the next call. What exceeds the longest queue is
+// refused, from its first sample that does not fit: ErrOverflow says how much.
+func (p *Player) Play(data []byte, format Format, rate, channels int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	d := decode(data, format, rate, max(channels, 1), &p.rest)
+	n := d.samples()
+	if n == 0 {
+		return nil
+	}
+	var err error
+	room := int((int64(p.max) - p.aheadNS()) * int64(rate) / 1e9)
+	if n > room {
+		p.overflows++
+		refused := time.Duration(samplesNS(n-max(room, 0), rate)).Round(time.Millisecond)
+		err = fmt.Errorf("%w: %v of audio refused, %v are queued (STREAM_PLAYBACK_MAX_MS is %d)", ErrOverflow, refused,
+			time.Duration(p.aheadNS()).Round(time.Millisecond), p.max.Milliseconds())
+		if n = max(room, 0); n == 0 {
+			return err
+		}
+	}
+	p.account()
+	p.q.put(rate, n, d.read)
+	p.queuedNS += samplesNS(n, rate)
+	p.lastSound = time.Now()
+	p.fill()
+	if u := p.media.Underruns(); p.playing && u > p.dries {
+		p.underruns += u - p.dries // it ran dry and here is more: the caller heard a gap
+		p.dries = u
+	} else if !p.playing {
+		p.playing = true
+		p.dries = u
+		p.media.SetWanted(!p.paused) // after fill, so that the pacer's first frame finds something
+		p.observer.Playback(events.Started, p.played(), p.ahead())
+	}
+	return err
+}
+
+// Mark has Observer.Mark called when all that was queued before it has been played: at once when nothing is.
+func (p *Player) Mark(name string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	if len(p.waiting)+len(p.inRing) >= MaxMarks {
+		return ErrMarks
+	}
+	p.marks++
+	if p.q.empty() {
+		p.inRing = append(p.inRing, mark{name, p.media.Queued()})
+	} else {
+		p.waiting = append(p.waiting, mark{name, p.q.in})
+	}
+	p.serve()
+	return nil
+}
+
+// Clear drops everything queued, now: within one frame at the caller. What is played afterwards is kept. Pending marks
+// are answered as cleared, in order. It returns what had been heard and what was dropped.
+func (p *Player) Clear() (played, dropped time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return p.played(), 0
+	}
+	p.clears++
+	return p.clear()
+}
+
+func (p *Player) clear() (played, dropped time.Duration) {
+	at, cut := p.media.Clear()
+	p.advance(at)
+	p.pos += cut // dropped, not heard
+	p.reportMarks(at)
+	ns := samplesNS(int(cut), p.ringRate) + p.q.clear()
+	p.queuedNS = 0
+	p.rest = remainder{}
+	p.dropResampler()
+	for _, m := range append(p.inRing, p.waiting...) {
+		p.observer.Mark(m.name, events.Cleared, p.played())
+	}
+	p.inRing, p.waiting = nil, nil
+	if p.playing {
+		p.playing = false
+		p.media.SetWanted(false)
+		p.observer.Playback(events.Cleared, p.played(), 0)
+	}
+	p.dries = p.media.Underruns()
+	return p.played(), time.Duration(ns)
+}
+
+// Pause holds playback at this frame and keeps the queue.
+func (p *Player) Pause() { p.setPaused(true, events.Paused) }
+
+// Resume goes on where Pause held.
+func (p *Player) Resume() { p.setPaused(false, events.Resumed) }
+
+func (p *Player) setPaused(paused bool, status string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.paused == paused {
+		return
+	}
+	p.paused = paused
+	p.media.SetPaused(paused)
+	p.media.SetWanted(p.playing && !paused)
+	p.account()
+	p.lastSound = time.Now()
+	p.observer.Playback(status, p.played(), p.ahead())
+}
+
+// Serve moves audio from the queue to the ring, reports marks that were reached and the end of playback. active: call
+// again within a frame's time. The pump calls it.
+func (p *Player) Serve() (active bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	return p.serve()
+}
+
+func (p *Player) serve() (active bool) {
+	p.account()
+	p.fill()
+	p.reportMarks(p.pos)
+	if p.playing && !p.paused && p.q.empty() && p.pos == p.media.Queued() && time.Since(p.lastSound) >= grace {
+		p.playing = false
+		p.media.SetWanted(false)
+		p.dropResampler()
+		p.dries = p.media.Underruns() // the last one was the end
+		p.observer.Playback(events.Stopped, p.played(), 0)
+	}
+	p.wake()
+	return p.playing && !p.paused || len(p.inRing)+len(p.waiting) > 0
+}
+
+// Idle reports that nothing is queued or being played, and nothing is paused half-way.
+func (p *Player) Idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed || p.q.empty() && p.media.Position() == p.media.Queued()
+}
+
+// Close drops what is queued, answers the marks and ends the player. Nothing is called back afterwards.
+func (p *Player) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.clear()
+		p.closed = true
+	}
+}
+
+// Snapshot is a player's figures at one moment.
+type Snapshot struct {
+	Queued, Played                      time.Duration
+	Underruns, Clears, Marks, Overflows uint64
+}
+
+// Snapshot returns the figures for stats.
+func (p *Player) Snapshot() Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.account()
+	}
+	return Snapshot{Queued: p.ahead(), Played: p.played(), Underruns: p.underruns, Clears: p.clears,
+		Marks: p.marks, Overflows: p.overflows}
+}
+
+func (p *Player) played() time.Duration { return time.Duration(p.playedNS) }
+func (p *Player) ahead() time.Duration  { return time.Duration(p.aheadNS()) }
+
+// aheadNS is how long the caller will still hear what is queued, ring included.
+func (p *Player) aheadNS() int64 {
+	if p.closed {
+		return 0
+	}
+	return p.queuedNS + samplesNS(int(p.media.Queued()-p.pos), p.ringRate)
+}
+
+// account notes what the media thread has played since the last look.
+func (p *Player) account() { p.advance(p.media.Position()) }
+
+func (p *Player) advance(pos uint64) {
+	if pos > p.pos {
+		p.playedNS += samplesNS(int(pos-p.pos), p.ringRate)
+		p.pos = pos
+		p.lastSound = time.Now()
+	}
+}
+
+// fill moves audio from the queue to the ring, at the rate that the channel plays now.
+func (p *Player) fill() {
+	if rate := p.media.PlayoutRate(); rate != p.ringRate {
+		p.retune(rate)
+	}
+	for !p.q.empty() {
+		// A ring's length is a fraction of a second; what it gets is bounded by its space, counted in its own rate.
+		pcm, rate := p.q.peek(blockSamples)
+		space := p.media.Space()
+		if rate != p.ringRate {
+			space = (space - resampleMargin) * rate / p.ringRate
+		}
+		n := min(len(pcm), space)
+		if n <= 0 {
+			break
+		}
+		pcm = pcm[:n]
+		if rate != p.ringRate {
+			if p.r == nil || p.rFrom != rate {
+				p.dropResampler()
+				r, err := p.resample(rate, p.ringRate, 1)
+				if err != nil { // no memory: lose this piece rather than the call
+					p.takeFromQueue(n, rate)
+					continue
+				}
+				p.r, p.rFrom = r, rate
+			}
+			p.media.Put(p.r.Process(pcm))
+		} else {
+			p.media.Put(pcm)
+		}
+		p.takeFromQueue(n, rate)
+	}
+	if p.q.empty() {
+		p.queuedNS = 0 // no rounding is carried along
+	}
+	p.wake()
+}
+
+func (p *Player) takeFromQueue(n, rate int) {
+	p.q.drop(n)
+	p.queuedNS = max(0, p.queuedNS-samplesNS(n, rate))
+	for len(p.waiting) > 0 && p.waiting[0].pos <= p.q.out {
+		p.inRing = append(p.inRing, mark{p.waiting[0].name, p.media.Queued()})
+		p.waiting = p.waiting[1:]
+	}
+}
+
+// retune follows a re-INVITE to another rate. What is in the ring was made for the old one and is dropped: a few frames.
+func (p *Player) retune(rate int) {
+	at, cut := p.media.Clear()
+	p.advance(at)
+	p.pos += cut
+	p.ringRate = rate
+	p.dropResampler()
+}
+
+func (p *Player) dropResampler() {
+	if p.r != nil {
+		p.r.Close()
+		p.r = nil
+	}
+}
+
+func (p *Player) reportMarks(pos uint64) {
+	for len(p.inRing) > 0 && p.inRing[0].pos <= pos {
+		p.observer.Mark(p.inRing[0].name, events.Played, p.played())
+		p.inRing = p.inRing[1:]
+	}
+}
+
+// wake asks for the doorbell at the next position that matters: a mark, or half the ring gone while more waits.
+func (p *Player) wake() {
+	at := host.NoWake
+	if len(p.inRing) > 0 {
+		at = p.inRing[0].pos
+	}
+	if !p.q.empty() {
+		at = min(at, p.pos+(p.media.Queued()-p.pos)/2)
+	}
+	p.media.WakeAt(at)
+}

@@ -1,0 +1,89 @@
+package playback
+
+import "sync"
+
+// blockSamples is the size of one piece of queue memory: 4 KiB, a quarter of a second at 8 kHz. A queue grows and shrinks
+// by these.
+const blockSamples = 2048
+
+var blocks = sync.Pool{New: func() any { return new([blockSamples]int16) }}
+
+// segment is a run of samples of one rate.
+type segment struct {
+	rate       int
+	block      *[blockSamples]int16
+	start, end int
+}
+
+// queue holds mono samples that wait for the playout ring, first in first out. Its memory is what is queued, in blocks
+// that all queues share. Positions count samples since the queue was made, whatever their rates.
+type queue struct {
+	segs []segment
+	head int
+	in   uint64 // samples ever put
+	out  uint64 // samples ever taken or dropped
+}
+
+func (q *queue) empty() bool { return q.head == len(q.segs) }
+
+// put appends n samples that read fills in, piece by piece.
+func (q *queue) put(rate, n int, read func([]int16)) {
+	for n > 0 {
+		var s *segment
+		if !q.empty() {
+			s = &q.segs[len(q.segs)-1]
+		}
+		if s == nil || s.rate != rate || s.end == blockSamples {
+			q.segs = append(q.segs, segment{rate: rate, block: blocks.Get().(*[blockSamples]int16)})
+			s = &q.segs[len(q.segs)-1]
+		}
+		k := min(n, blockSamples-s.end)
+		read(s.block[s.end : s.end+k])
+		s.end += k
+		q.in += uint64(k)
+		n -= k
+	}
+}
+
+// peek returns the oldest samples, at most limit of them, and their rate.
+func (q *queue) peek(limit int) ([]int16, int) {
+	if q.empty() {
+		return nil, 0
+	}
+	s := &q.segs[q.head]
+	return s.block[s.start:min(s.end, s.start+limit)], s.rate
+}
+
+// drop takes n samples off, which peek has shown.
+func (q *queue) drop(n int) {
+	s := &q.segs[q.head]
+	s.start += n
+	q.out += uint64(n)
+	if s.start < s.end {
+		return
+	}
+	blocks.Put(s.block)
+	s.block = nil
+	if q.head++; q.head == len(q.segs) {
+		q.segs, q.head = q.segs[:0], 0
+	}
+}
+
+// clear drops everything and returns how long it would have played, in nanoseconds.
+func (q *queue) clear() (ns int64) {
+	for !q.empty() {
+		s := &q.segs[q.head]
+		ns += samplesNS(s.end-s.start, s.rate)
+		q.drop(s.end - s.start)
+	}
+	q.segs = nil // a burst's list is not kept for the life of the call
+	q.head = 0
+	return ns
+}
+
+func samplesNS(n, rate int) int64 {
+	if rate <= 0 {
+		return 0
+	}
+	return int64(n) * 1e9 / int64(rate)
+}

@@ -1,0 +1,154 @@
+package stream
+
+import (
+	"errors"
+	"math/bits"
+
+	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/playback"
+	"mod_audio_stream/goside/protocol"
+	"mod_audio_stream/goside/wsclient"
+)
+
+// maxLogged is how much of a server's message goes to the log, bytes.
+const maxLogged = 1024
+
+// receive reads one connection to its end. Its goroutine is the connection's; it never waits for anything but the server.
+func (s *Stream) receive(conn *wsclient.Conn) error {
+	var m protocol.Message
+	for {
+		kind, data, err := conn.Read()
+		if err != nil {
+			return err
+		}
+		if err := s.p.Dialect.Decode(kind == wsclient.Binary, data, s.player != nil, &m); err != nil {
+			s.bad(err)
+			continue
+		}
+		s.handle(&m)
+	}
+}
+
+func (s *Stream) handle(m *protocol.Message) {
+	switch m.Kind {
+	case protocol.Audio:
+		s.play(m)
+	case protocol.File:
+		s.store(m)
+	case protocol.Clear:
+		if s.player != nil {
+			s.player.Clear()
+		}
+	case protocol.Pause:
+		if s.player != nil {
+			s.player.Pause()
+		}
+	case protocol.Resume:
+		if s.player != nil {
+			s.player.Resume()
+		}
+	case protocol.Mark:
+		s.mark(m.Name)
+	default:
+		s.control(m)
+	}
+}
+
+func (s *Stream) play(m *protocol.Message) {
+	if s.player == nil {
+		return // binary audio with STREAM_PLAYBACK=false: nobody asked for it
+	}
+	rate := m.Rate
+	if rate == 0 {
+		if rate = s.p.Settings.SampleRate; rate == 0 {
+			rate = s.p.Command.Rate
+		}
+	}
+	err := s.player.Play(m.Audio, m.Format, rate, m.Channels)
+	switch {
+	case errors.Is(err, playback.ErrOverflow):
+		// One event for one overflow: a server that goes on sending fills the log and the event queue otherwise.
+		if !s.overflowing.Swap(true) {
+			s.log(host.LevelWarning, "%v", err)
+			s.post(events.SubclassError, events.ErrorBody(events.PlaybackOverflow, err.Error()), true)
+		}
+	case err == nil:
+		s.overflowing.Store(false)
+	}
+}
+
+// mark without a player is played at once: nothing is queued.
+func (s *Stream) mark(name string) {
+	if s.player == nil {
+		observer{s}.Mark(name, events.Played, 0)
+		return
+	}
+	if err := s.player.Mark(name); err != nil {
+		s.bad(err)
+	}
+}
+
+// store writes the file on a worker: a disk can be slow, a network reader must not be.
+func (s *Stream) store(m *protocol.Message) {
+	data, ending, body := append([]byte(nil), m.FileData...), m.FileType, m.PlayBody
+	s.do(len(data), false, func() {
+		path, err := s.files.add(data, ending)
+		if err != nil {
+			s.bad(err)
+			return
+		}
+		text := string(body(path))
+		if !s.p.Settings.SuppressLog {
+			s.log(host.LevelDebug, "response: %s", clip(text))
+		}
+		if err := s.p.Host.FireEvent(s.p.UUID, s.Name(), events.SubclassPlay, text); err != nil {
+			s.log(host.LevelDebug, "%s not fired: %v", events.SubclassPlay, err)
+		}
+	})
+}
+
+// control does what the server asks of the call, if it may, and tells the user in any case.
+func (s *Stream) control(m *protocol.Message) {
+	if !s.p.Settings.SuppressLog {
+		s.log(host.LevelDebug, "response: %s", clip(string(m.Text)))
+	}
+	s.post(events.SubclassJSON, m.Text, false)
+	set, h, uuid := s.p.Settings, s.p.Host, s.p.UUID
+	var what string
+	var action func() error
+	switch cause, ext, dialplan, context, digits := m.Cause, m.Extension, m.Dialplan, m.Context, m.Digits; {
+	case m.Kind == protocol.Hangup && set.AllowHangup:
+		what, action = "hangup", func() error { return h.Hangup(uuid, cause) }
+	case m.Kind == protocol.Transfer && set.AllowTransfer:
+		what, action = "transfer", func() error { return h.Transfer(uuid, ext, dialplan, context) }
+	case m.Kind == protocol.SendDTMF && set.AllowSendDTMF:
+		what, action = "sendDtmf", func() error { return h.SendDTMF(uuid, digits) }
+	case m.Kind != protocol.Other:
+		s.log(host.LevelNotice, "the server asked for something that STREAM_ALLOW_CONTROL does not allow")
+		return
+	default:
+		return
+	}
+	s.do(0, true, func() {
+		s.log(host.LevelInfo, "the server asked for %s", what)
+		if err := action(); err != nil {
+			s.log(host.LevelWarning, "%s failed: %v", what, err)
+		}
+	})
+}
+
+// bad counts a message that could not be used. A server that sends nothing else gets lines 1, 2, 4, 8, …
+func (s *Stream) bad(err error) {
+	n := s.stats.BadMessages.Add(1)
+	if bits.OnesCount64(n) == 1 {
+		s.log(host.LevelError, "message %d from the server that could not be used: %v", n, err)
+	}
+}
+
+func clip(text string) string {
+	if len(text) > maxLogged {
+		return text[:maxLogged] + "…"
+	}
+	return text
+}

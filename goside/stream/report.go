@@ -1,0 +1,37 @@
+package stream
+
+import (
+	"time"
+
+	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/stats"
+)
+
+// Report is the stream's figures of this moment. merge, if given, gets the latencies added.
+func (s *Stream) Report(merge *stats.Histogram) stats.Report {
+	c := &s.stats
+	r := stats.Report{
+		UUID: s.p.UUID, Stream: s.Name(), UptimeMS: time.Since(s.born).Milliseconds(), State: s.State().String(), URL: s.url,
+		FramesCaptured: c.FramesCaptured.Load(), FramesSent: c.FramesSent.Load(),
+		FramesDropped: stats.Dropped{ConnectBuffer: c.LostConnect.Load(), SendQueue: c.LostSend.Load(),
+			Convert: c.LostConvert.Load()},
+		BytesSent: c.BytesSent.Load(), BytesReceived: c.BytesReceived.Load(),
+		CaptureLatencyMS: c.Latency.Latency(), Reconnects: c.Reconnects.Load(), BadMessages: c.BadMessages.Load(),
+	}
+	s.withMedia(func(m host.Media) { r.FramesDropped.RingFull = m.Dropped() })
+	if conn := s.conn.Load(); conn != nil {
+		if perMS := s.audioBytes(time.Second) / 1000; perMS > 0 {
+			r.SendQueueMS = int64(conn.QueuedBytes() / perMS)
+		}
+		r.PingRTTMS = stats.MS(conn.PingRTT())
+	}
+	if s.player != nil {
+		p := s.player.Snapshot()
+		r.PlaybackQueuedMS, r.PlaybackPlayedMS = p.Queued.Milliseconds(), p.Played.Milliseconds()
+		r.Underruns, r.Overflows, r.Clears, r.Marks = p.Underruns, p.Overflows, p.Clears, p.Marks
+	}
+	if merge != nil {
+		merge.Merge(&c.Latency)
+	}
+	return r
+}

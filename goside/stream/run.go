@@ -1,0 +1,392 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/mono"
+	"mod_audio_stream/goside/wsclient"
+)
+
+// Delays between attempts to reconnect: doubled each time between these two, and each spread by a quarter either way, so
+// that the calls of a switch do not come back to a restarted server in one wave.
+const (
+	firstDelay = 200 * time.Millisecond
+	lastDelay  = 5 * time.Second
+)
+
+// stable is how long a connection must have held for the attempts to be counted anew. A server that accepts and drops would
+// be called for ever otherwise.
+const stable = lastDelay
+
+// closeDeadline is how long the server may take to answer our close frame.
+const closeDeadline = time.Second
+
+// drainDeadline is how long the pump may take to empty the ring of a bug that is gone. It takes a window.
+const drainDeadline = 2 * time.Second
+
+// queueAudio is how much audio waits at most for a server that does not read. Longer would only make what it reads
+// later older.
+const queueAudio = time.Second
+
+// minQueueBytes lets the queue hold a few frames of any length.
+const minQueueBytes = 32 << 10
+
+// ending is how a life ends: the last event, and what is still owed to the server.
+type ending struct {
+	subclass string
+	body     []byte
+	polite   bool // we end it: text and close frame go out
+	hungUp   bool // the session is on its way out; its last event must not wait for the server
+}
+
+func stoppedEnding() ending {
+	return ending{subclass: events.SubclassDisconnect,
+		body: events.Disconnected(1000, events.StandardReason(1000)), polite: true}
+}
+
+// run is the owner: it is the only one that changes the stream's state.
+func (s *Stream) run() {
+	defer close(s.ended)
+	defer s.p.OnEnd(s)
+	defer s.guard("the stream")
+	defer s.finish() // also after a panic
+	s.end(s.life())
+}
+
+// life connects, stays connected, and returns how it ended.
+func (s *Stream) life() ending {
+	s.setState(Connecting)
+	attempt := 0
+	for {
+		conn, err, over := s.dial()
+		if over != nil {
+			return *over
+		}
+		if err == nil {
+			since := time.Now()
+			var lost error
+			if lost, over = s.connected(conn); over != nil {
+				return *over
+			}
+			if end, final := s.lost(lost); final {
+				return end
+			}
+			if time.Since(since) >= stable {
+				attempt = 0
+			}
+			err = lost
+		} else if s.State() == Connecting {
+			s.log(host.LevelError, "%v", err)
+			return errorEnding(err)
+		}
+		// An established connection was lost, or the attempt to get it back failed.
+		if s.p.Settings.NoReconnect || attempt >= s.p.Settings.ReconnectMax {
+			s.log(host.LevelError, "connection to %s lost: %v", s.url, err)
+			return errorEnding(err)
+		}
+		s.setState(Reconnecting)
+		attempt++
+		s.stats.Reconnects.Add(1)
+		delay := backoff(attempt)
+		s.log(host.LevelWarning, "connection to %s lost (%v); attempt %d in %v", s.url, err, attempt, delay)
+		s.post(events.SubclassReconnect, events.Reconnect(attempt, delay, err.Error()), true)
+		if over := s.wait(delay); over != nil {
+			return *over
+		}
+	}
+}
+
+func backoff(attempt int) time.Duration {
+	d := min(firstDelay<<min(attempt-1, 8), lastDelay)
+	return (d - d/4 + rand.N(d/2)).Round(time.Millisecond)
+}
+
+// wait sleeps, or returns the ending that came first.
+func (s *Stream) wait(d time.Duration) *ending {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		graceful := s.graceful
+		select {
+		case <-timer.C:
+			return nil
+		case <-graceful: // nothing can be played to a server that is not there
+			return s.stopNow()
+		case <-s.stopped:
+			return s.stopNow()
+		case <-s.drained:
+			return s.hungUp()
+		}
+	}
+}
+
+func (s *Stream) stopNow() *ending {
+	e := stoppedEnding()
+	return &e
+}
+
+func (s *Stream) hungUp() *ending {
+	e := stoppedEnding()
+	e.hungUp = true
+	return &e
+}
+
+// dial connects, unless the stream's end comes first. The dialling goroutine has ended when it returns.
+func (s *Stream) dial() (*wsclient.Conn, error, *ending) {
+	type result struct {
+		conn *wsclient.Conn
+		err  error
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	got := make(chan result, 1)
+	go func() {
+		r := result{err: errInternal}
+		defer func() { got <- r }()
+		defer s.guard("connecting")
+		r.conn, r.err = wsclient.Dial(ctx, s.config())
+	}()
+	var over *ending
+	graceful := s.graceful
+	for {
+		select {
+		case r := <-got:
+			if over != nil && r.conn != nil {
+				r.conn.Abort()
+			}
+			return r.conn, r.err, over
+		case <-graceful:
+			over, graceful = s.stopNow(), nil
+			cancel()
+		case <-s.stopped:
+			over = s.stopNow()
+			cancel()
+			return s.abandon(func() *wsclient.Conn { r := <-got; return r.conn }, over)
+		case <-s.drained:
+			cancel()
+			return s.abandon(func() *wsclient.Conn { r := <-got; return r.conn }, s.hungUp())
+		}
+	}
+}
+
+// abandon waits for a dial that was cancelled and throws away what it still brought.
+func (s *Stream) abandon(wait func() *wsclient.Conn, over *ending) (*wsclient.Conn, error, *ending) {
+	if conn := wait(); conn != nil {
+		conn.Abort()
+	}
+	return nil, nil, over
+}
+
+var errInternal = &wsclient.Error{Code: wsclient.CodeIO, Text: "internal error while connecting"}
+
+func (s *Stream) config() wsclient.Config {
+	set, cmd := s.p.Settings, s.p.Command
+	return wsclient.Config{
+		URL: cmd.URL, Headers: set.ExtraHeaders, Subprotocol: set.Subprotocol, Timeout: set.ConnectTimeout,
+		CAFile: set.TLSCAFile, CertFile: set.TLSCertFile, KeyFile: set.TLSKeyFile, SkipHostname: set.TLSSkipHostname,
+		MinTLS: s.p.MinTLS, Deflate: set.Deflate, MaxMessage: s.p.MaxMessage, HeartBeat: set.HeartBeat,
+		QueueBytes: max(s.audioBytes(queueAudio), minQueueBytes), UserAgent: s.p.UserAgent,
+		OnSent: func(ns int64, _ int) {
+			s.stats.FramesSent.Add(1)
+			s.stats.Latency.Add(time.Duration(mono.Now() - ns))
+		},
+		OnDropped: func(frames int) {
+			if s.stats.LostSend.Add(uint64(frames)) == uint64(frames) {
+				s.log(host.LevelWarning, "the server does not read fast enough; the oldest audio is dropped")
+			}
+		},
+		OnBytes: func(sent, received int) {
+			s.stats.BytesSent.Add(uint64(sent))
+			s.stats.BytesReceived.Add(uint64(received))
+		},
+	}
+}
+
+// audioBytes is the size of that much audio on the wire.
+func (s *Stream) audioBytes(d time.Duration) int {
+	return int(int64(s.p.Command.Rate) * int64(d/time.Millisecond) / 1000 * int64(2*s.p.Command.Mix.Channels()))
+}
+
+// connected runs one connection: first the texts that open it, then audio, until it is lost (error) or the stream ends.
+func (s *Stream) connected(conn *wsclient.Conn) (lost error, over *ending) {
+	for _, text := range s.p.Dialect.Open(s.p.Command.Text) {
+		if err := conn.SendText(text); err != nil {
+			s.log(host.LevelWarning, "metadata not sent: %v", err)
+		}
+	}
+	s.setState(Streaming)
+	s.log(host.LevelInfo, "connected to %s", s.url)
+	s.post(events.SubclassConnect, events.Connected(), true)
+	s.openTexts(conn)
+	s.conn.Store(conn) // from here on the pump sends audio, behind the metadata
+	s.p.Pump.Wake()
+
+	gone := make(chan error, 1)
+	go func() { // the connection's reader; it ends with the connection
+		err := error(errInternal)
+		defer func() { gone <- err }()
+		defer s.guard("receiving")
+		err = s.receive(conn)
+	}()
+	graceful, idle := s.graceful, (chan struct{})(nil)
+	for {
+		select {
+		case err := <-gone:
+			s.closeTexts()
+			conn.Abort()
+			return err, nil
+		case <-graceful:
+			graceful = nil
+			if s.player == nil || s.player.Idle() {
+				return nil, s.leave(conn, gone, s.stopNow())
+			}
+			idle = s.idle
+		case <-idle:
+			if s.player.Idle() {
+				return nil, s.leave(conn, gone, s.stopNow())
+			}
+		case <-s.stopped:
+			return nil, s.leave(conn, gone, s.stopNow())
+		case <-s.drained:
+			return nil, s.leave(conn, gone, s.hungUp())
+		}
+	}
+}
+
+// leave says goodbye to the server: the rest of the audio, the text, the close frame, its answer.
+func (s *Stream) leave(conn *wsclient.Conn, gone <-chan error, over *ending) *ending {
+	s.setState(Closing)
+	if over.hungUp {
+		s.postLast(over.subclass, over.body)
+	}
+	s.detach()
+	s.waitDrained()
+	if s.player != nil {
+		s.player.Close()
+	}
+	s.closeTexts()
+	text, ok := s.finalText()
+	for _, t := range s.p.Dialect.Close(text, ok) {
+		if err := conn.SendText(t); err != nil {
+			s.log(host.LevelWarning, "the final text was not sent: %v", err)
+		}
+	}
+	conn.Close(1000, "", closeDeadline)
+	<-gone // the socket is closed, so the reader ends
+	return over
+}
+
+func (s *Stream) finalText() (string, bool) {
+	s.textMu.Lock()
+	defer s.textMu.Unlock()
+	if s.stopText == nil {
+		return "", false
+	}
+	return *s.stopText, true
+}
+
+// openTexts sends what waited for the connection; SendText goes to it directly from now on.
+func (s *Stream) openTexts(conn *wsclient.Conn) {
+	s.textMu.Lock()
+	defer s.textMu.Unlock()
+	for _, text := range s.texts {
+		if err := conn.SendText(text); err != nil {
+			s.log(host.LevelWarning, "a text was not sent: %v", err)
+		}
+	}
+	s.texts, s.textBytes, s.open = nil, 0, true
+}
+
+func (s *Stream) closeTexts() {
+	s.conn.Store(nil)
+	s.textMu.Lock()
+	s.open = false
+	s.textMu.Unlock()
+}
+
+// lost says whether the end of a connection is the end of the stream: a close frame and a broken protocol are; a
+// connection that just went away is not.
+func (s *Stream) lost(err error) (ending, bool) {
+	var closed *wsclient.CloseError
+	if errors.As(err, &closed) {
+		reason := closed.Reason
+		if reason == "" {
+			reason = events.StandardReason(closed.Code)
+		}
+		s.log(host.LevelInfo, "the server closed the connection: %d %s", closed.Code, reason)
+		return ending{subclass: events.SubclassDisconnect, body: events.Disconnected(closed.Code, reason)}, true
+	}
+	var failed *wsclient.Error
+	if errors.As(err, &failed) {
+		switch failed.Code {
+		case wsclient.CodeIO, wsclient.CodeTLS, wsclient.CodePingTimeout, wsclient.CodeTimeout:
+			return ending{}, false
+		}
+	}
+	s.log(host.LevelError, "connection to %s ended: %v", s.url, err)
+	return errorEnding(err), true
+}
+
+func errorEnding(err error) ending {
+	code := events.IO
+	var failed *wsclient.Error
+	if errors.As(err, &failed) {
+		code = events.Code(failed.Code)
+	}
+	return ending{subclass: events.SubclassError, body: events.ErrorBody(code, err.Error())}
+}
+
+// end takes the stream off the call and tells it.
+func (s *Stream) end(e ending) {
+	s.setState(Closing)
+	s.detach()
+	s.waitDrained()
+	if s.player != nil {
+		s.player.Close()
+	}
+	s.postLast(e.subclass, e.body)
+}
+
+// finish gives everything back. It does nothing twice.
+func (s *Stream) finish() {
+	s.detach()
+	s.waitDrained()
+	if s.player != nil {
+		s.player.Close()
+	}
+	s.postLast(events.SubclassError, events.ErrorBody(events.IO, "internal error"))
+	// Behind the events, so that a play event's file is there while it is being handled.
+	s.do(0, true, func() {
+		if err := s.files.close(); err != nil {
+			s.log(host.LevelWarning, "temporary files not removed: %v", err)
+		}
+	})
+	s.mediaMu.Lock()
+	s.freed = true
+	s.media.Free()
+	s.mediaMu.Unlock()
+	s.setState(Closed)
+}
+
+func (s *Stream) detach() {
+	if err := s.media.Detach(); err != nil && !errors.Is(err, host.ErrGone) {
+		s.log(host.LevelWarning, "media bug not removed: %v", err)
+	}
+	s.p.Pump.Wake()
+}
+
+// waitDrained waits for the pump to have taken the last frame, so that nothing of it is touched after the end.
+func (s *Stream) waitDrained() {
+	timer := time.NewTimer(drainDeadline)
+	defer timer.Stop()
+	select {
+	case <-s.drained:
+	case <-timer.C:
+		s.log(host.LevelError, "the capture ring was not emptied in %v", drainDeadline)
+	}
+}

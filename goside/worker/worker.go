@@ -1,0 +1,191 @@
+// Package worker takes events off the network path: they are queued here and handled by a few goroutines, the events of
+// one lane (one stream) in order and never two at a time. It knows nothing of what an event is.
+package worker
+
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limits of one lane. A server that sends texts faster than the switch fires events costs this much and no more.
+const (
+	MaxQueued      = 4096     // events
+	MaxQueuedBytes = 16 << 20 // of their sizes together
+)
+
+// Event is one thing to do. Do runs on a worker and may block for a moment, never for the network.
+type Event struct {
+	Do   func()
+	Size int  // bytes that it keeps alive, for the lane's limit
+	Must bool // queued even when the lane is full: a stream's own life, not its server's chatter
+}
+
+// Queue is a set of lanes and the workers that empty them.
+type Queue struct {
+	onPanic func(recovered any, stack []byte)
+
+	mu      sync.Mutex
+	work    sync.Cond // a lane became ready, or stopping
+	ready   []*Lane   // lanes with events, none twice; head is next
+	head    int
+	pending int // events queued and running
+	idle    sync.Cond
+	stopped bool // no worker takes anything any more
+	closed  bool // nothing new is queued
+
+	dropped atomic.Uint64
+	done    sync.WaitGroup
+}
+
+// Lane is one stream's events.
+type Lane struct {
+	q       *Queue
+	events  []Event // guarded by q.mu, as everything here
+	head    int
+	bytes   int
+	ready   bool // on q.ready, or being worked on
+	dropped atomic.Uint64
+}
+
+// New starts n workers. onPanic is told of an event that panicked; the others go on.
+func New(n int, onPanic func(recovered any, stack []byte)) *Queue {
+	q := &Queue{onPanic: onPanic}
+	q.work.L = &q.mu
+	q.idle.L = &q.mu
+	for range n {
+		q.done.Go(q.run)
+	}
+	return q
+}
+
+// Lane makes a lane. It needs no end: an empty lane holds nothing.
+func (q *Queue) Lane() *Lane { return &Lane{q: q} }
+
+// Post queues one event and reports whether it was taken. It never blocks. Any goroutine; the order of two posts from
+// one goroutine is kept.
+func (l *Lane) Post(e Event) bool {
+	q := l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	full := len(l.events)-l.head >= MaxQueued || l.bytes+e.Size > MaxQueuedBytes
+	if q.closed || full && !e.Must {
+		l.dropped.Add(1)
+		q.dropped.Add(1)
+		return false
+	}
+	l.events = append(l.events, e)
+	l.bytes += e.Size
+	q.pending++
+	if !l.ready {
+		l.ready = true
+		q.ready = append(q.ready, l)
+		q.work.Signal()
+	}
+	return true
+}
+
+// Dropped counts the lane's events that were not taken.
+func (l *Lane) Dropped() uint64 { return l.dropped.Load() }
+
+// Dropped counts events that were not taken or not reached before the deadline of Stop.
+func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
+
+// Pending is the number of events queued and running.
+func (q *Queue) Pending() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pending
+}
+
+// take returns the next event and its lane, nil when there will be none.
+func (q *Queue) take() (*Lane, Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.head == len(q.ready) && !q.stopped {
+		q.work.Wait()
+	}
+	if q.stopped {
+		return nil, Event{}
+	}
+	l := q.ready[q.head]
+	q.ready[q.head] = nil
+	if q.head++; q.head == len(q.ready) {
+		q.ready, q.head = q.ready[:0], 0
+	}
+	e := l.events[l.head]
+	l.events[l.head] = Event{}
+	if l.head++; l.head == len(l.events) {
+		// A burst's array is not kept for the life of the call.
+		if cap(l.events) > 64 {
+			l.events = nil
+		}
+		l.events, l.head = l.events[:0], 0
+	}
+	l.bytes -= e.Size
+	return l, e
+}
+
+func (q *Queue) finish(l *Lane) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	// Behind the lanes that wait already: one event a turn, so that a chatty stream holds up nobody.
+	if l.ready = len(l.events) > l.head; l.ready {
+		q.ready = append(q.ready, l)
+		q.work.Signal()
+	}
+	if q.pending--; q.pending == 0 {
+		q.idle.Broadcast()
+	}
+}
+
+func (q *Queue) run() {
+	for {
+		l, e := q.take()
+		if l == nil {
+			return
+		}
+		q.do(e)
+		q.finish(l)
+	}
+}
+
+func (q *Queue) do(e Event) {
+	defer func() {
+		if r := recover(); r != nil && q.onPanic != nil {
+			q.onPanic(r, debug.Stack())
+		}
+	}()
+	e.Do()
+}
+
+// Stop takes nothing new, lets the workers empty the lanes until the deadline, then ends them and counts what is left as
+// dropped. It returns when every worker has ended its current event, or after as long again: false then.
+func (q *Queue) Stop(deadline time.Duration) bool {
+	timer := time.AfterFunc(deadline, func() {
+		q.mu.Lock()
+		q.stopped = true
+		q.mu.Unlock()
+		q.idle.Broadcast()
+	})
+	defer timer.Stop()
+	q.mu.Lock()
+	q.closed = true
+	for q.pending > 0 && !q.stopped {
+		q.idle.Wait()
+	}
+	q.dropped.Add(uint64(q.pending))
+	q.stopped = true
+	q.mu.Unlock()
+	q.work.Broadcast()
+
+	ended := make(chan struct{})
+	go func() { q.done.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(deadline):
+		return false
+	}
+}

@@ -1,0 +1,219 @@
+/*
+ * The pacer: one thread that writes silence to channels that nobody else writes to, so that WRITE_REPLACE runs and the
+ * server's audio is heard. It writes only while there is something to play, on the channel's own ptime, and stays quiet
+ * while anybody else writes (a bridge, playback, conference).
+ *
+ * It holds a session only while it writes one frame, so that a hang-up never waits for it.
+ */
+#include <errno.h>
+#include <signal.h>
+
+#include "shim.h"
+
+#define GRID_NS 5000000		 /* due times are rounded to this, so that many channels share one wake-up */
+#define FOREIGN_FRAMES_X2 5	 /* somebody else writes if his last frame is younger than 2.5 of the channel's frames */
+#define RESYNC_FRAMES 3		 /* later than this is not caught up with a burst, but skipped */
+#define DEFAULT_PTIME_US 20000 /* where the channel does not say */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards list, stopping, poked; never held while calling out */
+static pthread_cond_t wake;
+static pthread_t thread;
+static bool running, stopping, poked;
+static as_stream_t *list; /* added under lock; walked and cut by the pacer alone */
+
+bool as_pacer_is_me(void)
+{
+	return running && pthread_equal(pthread_self(), thread);
+}
+
+static void codec_close(as_stream_t *s)
+{
+	if (s->pacer_codec_ready) switch_core_codec_destroy(&s->pacer_codec);
+	s->pacer_codec_ready = false;
+}
+
+/* The L16 codec that the silence frame is labelled with, made again when a re-INVITE changed rate or ptime. */
+static bool codec_ready(as_stream_t *s, const switch_codec_implementation_t *impl)
+{
+	uint32_t ptime = impl->microseconds_per_packet > 0 ? (uint32_t)impl->microseconds_per_packet : DEFAULT_PTIME_US;
+	uint32_t channels = impl->number_of_channels ? impl->number_of_channels : 1;
+
+	if (s->pacer_codec_ready && s->pacer_rate == impl->actual_samples_per_second && s->pacer_channels == channels &&
+		s->pacer_ptime_us == ptime)
+		return true;
+	codec_close(s);
+	if (!impl->actual_samples_per_second) return false;
+	memset(&s->pacer_codec, 0, sizeof(s->pacer_codec));
+	/* no pool given: the codec makes its own and destroy frees it */
+	if (switch_core_codec_init(&s->pacer_codec, "L16", NULL, NULL, impl->actual_samples_per_second, (int)(ptime / 1000),
+							   (int)channels, SWITCH_CODEC_FLAG_ENCODE | SWITCH_CODEC_FLAG_DECODE, NULL,
+							   NULL) != SWITCH_STATUS_SUCCESS)
+		return false;
+	s->pacer_codec_ready = true;
+	s->pacer_rate = impl->actual_samples_per_second;
+	s->pacer_channels = channels;
+	s->pacer_ptime_us = ptime;
+	s->pacer_frame_bytes =
+		(uint32_t)((uint64_t)impl->actual_samples_per_second * ptime / 1000000) * channels * (uint32_t)sizeof(int16_t);
+	return s->pacer_frame_bytes > 0 && s->pacer_frame_bytes <= SWITCH_RECOMMENDED_BUFFER_SIZE;
+}
+
+static void write_silence(as_stream_t *s)
+{
+	static int16_t silence[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)]; /* the pacer's own; zeros again each time */
+	switch_core_session_t *session = switch_core_session_locate(s->uuid);
+	switch_codec_implementation_t impl;
+	switch_frame_t frame;
+
+	if (!session) return;
+	memset(&impl, 0, sizeof(impl));
+	switch_core_session_get_write_impl(session, &impl);
+	if (switch_channel_media_ready(switch_core_session_get_channel(session)) && codec_ready(s, &impl)) {
+		memset(&frame, 0, sizeof(frame));
+		memset(silence, 0, s->pacer_frame_bytes);
+		frame.codec = &s->pacer_codec;
+		frame.data = silence;
+		frame.buflen = sizeof(silence);
+		frame.datalen = s->pacer_frame_bytes;
+		frame.samples = s->pacer_frame_bytes / (uint32_t)sizeof(int16_t) / s->pacer_channels;
+		frame.rate = s->pacer_rate;
+		frame.channels = s->pacer_channels;
+		switch_core_session_write_frame(session, &frame, SWITCH_IO_FLAG_NONE, 0);
+	}
+	switch_core_session_rwunlock(session);
+}
+
+/* Serves one stream and returns when it is due next, 0 when it has nothing to play. */
+static int64_t serve(as_stream_t *s, int64_t now)
+{
+	int64_t ptime = (int64_t)(s->pacer_ptime_us ? s->pacer_ptime_us : DEFAULT_PTIME_US) * 1000;
+	int64_t foreign = (int64_t)atomic_load_explicit(&s->media.foreign_write_ns, memory_order_relaxed);
+
+	/* acquire: pairs with Go's store, after which the samples are there */
+	if (!atomic_load_explicit(&s->media.playout->wanted, memory_order_acquire)) return s->pacer_due_ns = 0;
+	if (!s->pacer_due_ns) s->pacer_due_ns = now;
+	if (s->pacer_due_ns > now) return s->pacer_due_ns;
+	if (foreign && now - foreign < ptime * FOREIGN_FRAMES_X2 / 2) {
+		s->pacer_due_ns = (now / GRID_NS + 1) * GRID_NS; /* look again soon: he may stop at any frame */
+		return s->pacer_due_ns;
+	}
+	write_silence(s);
+	s->pacer_due_ns += ptime;
+	if (now - s->pacer_due_ns > RESYNC_FRAMES * ptime) s->pacer_due_ns = now + ptime;
+	return s->pacer_due_ns;
+}
+
+static void remove_closed(void)
+{
+	as_stream_t *gone = NULL, *s;
+
+	pthread_mutex_lock(&lock);
+	for (as_stream_t **at = &list; (s = *at);) {
+		if (stopping || atomic_load_explicit(&s->media.closed, memory_order_acquire)) {
+			*at = s->pacer_next;
+			s->pacer_next = gone;
+			gone = s;
+		} else {
+			at = &s->pacer_next;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	while ((s = gone)) {
+		gone = s->pacer_next;
+		codec_close(s);
+		as_stream_unref(s);
+	}
+}
+
+static void *run(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		int64_t next = 0, now;
+		struct timespec until;
+		as_stream_t *s;
+		bool end;
+
+		remove_closed();
+		pthread_mutex_lock(&lock);
+		poked = false;
+		s = list; /* new streams go in front; those behind stay where they are */
+		end = stopping;
+		pthread_mutex_unlock(&lock);
+		if (end) return NULL;
+
+		now = (int64_t)as_now_ns();
+		for (; s; s = s->pacer_next) {
+			int64_t due = serve(s, now);
+
+			if (due && (!next || due < next)) next = due;
+		}
+
+		pthread_mutex_lock(&lock);
+		if (next) {
+			int64_t at = (next + GRID_NS - 1) / GRID_NS * GRID_NS;
+
+			until.tv_sec = at / 1000000000;
+			until.tv_nsec = at % 1000000000;
+			while (!stopping && !poked && pthread_cond_timedwait(&wake, &lock, &until) != ETIMEDOUT) {
+			}
+		} else {
+			while (!stopping && !poked) pthread_cond_wait(&wake, &lock);
+		}
+		pthread_mutex_unlock(&lock);
+	}
+}
+
+bool as_pacer_start(void)
+{
+	pthread_condattr_t monotonic;
+	sigset_t all, before;
+	int failed;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	stopping = poked = false;
+	/* The scheduling policy is inherited on purpose: this is a media thread. Signals are for FreeSWITCH's own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&thread, NULL, run, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	running = !failed;
+	return running;
+}
+
+void as_pacer_stop(void)
+{
+	if (!running) return;
+	pthread_mutex_lock(&lock);
+	stopping = true;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+	pthread_join(thread, NULL);
+	running = false;
+	pthread_cond_destroy(&wake);
+}
+
+static void poke(void)
+{
+	pthread_mutex_lock(&lock);
+	poked = true;
+	if (running) pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+void as_pacer_wake(void)
+{
+	poke();
+}
+
+void as_pacer_add(as_stream_t *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed); /* the caller holds one, so it cannot be the last */
+	pthread_mutex_lock(&lock);
+	s->pacer_next = list;
+	list = s;
+	pthread_mutex_unlock(&lock);
+}

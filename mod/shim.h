@@ -1,0 +1,80 @@
+/*
+ * What the files of the shim share with each other. What they share with Go is include/audio_stream.h.
+ */
+#ifndef AS_SHIM_H
+#define AS_SHIM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fs.h"
+
+#include "audio_stream.h"
+
+/* The name of our bugs, in `uuid_buglist` and in MEDIA_BUG events; the same as the modules of this name always used. */
+#define AS_BUG_NAME "audio_stream"
+
+/* One stream's media as the shim sees it; the part that Go sees is in front. */
+typedef struct as_stream {
+	as_media_t media;
+	_Atomic uint32_t refs; /* bug, Go, pacer; each drops its own with as_stream_unref */
+	char *uuid;
+	switch_media_bug_t *bug; /* valid while the session is located and media.closed is 0 */
+	uint32_t legs;
+
+	/* media threads only; each is under one of FreeSWITCH's own locks there */
+	uint8_t *spare;		  /* READ: where a frame goes that nobody wants, SWITCH_RECOMMENDED_BUFFER_SIZE * 2 bytes */
+	uint32_t stuck;		  /* READ: callbacks in a row that could not read a frame although the caller's leg had one */
+	switch_frame_t out;	  /* WRITE_REPLACE: the frame handed on, with our copy of the samples */
+	int16_t *out_samples; /* WRITE_REPLACE: SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
+	int16_t *taken;		  /* WRITE_REPLACE: samples taken from the ring, the same size */
+
+	/* pacer thread only (mod/pacer.c) */
+	struct as_stream *pacer_next;
+	int64_t pacer_due_ns; /* 0: not pacing */
+	switch_codec_t pacer_codec;
+	bool pacer_codec_ready;
+	uint32_t pacer_rate, pacer_channels, pacer_ptime_us, pacer_frame_bytes;
+} as_stream_t;
+
+static inline uint64_t as_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t); /* vDSO: no system call */
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* streams.c: the slots that ids point to */
+as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t playout_samples, uint32_t playout_rate);
+as_stream_t *as_stream_ref(uint64_t id); /* NULL when the id is stale; else unref it */
+void as_stream_unref(as_stream_t *s);
+uint32_t as_stream_count(void);
+
+/* bug.c: the callback that FreeSWITCH's media threads call */
+switch_bool_t as_bug_callback(switch_media_bug_t *bug, void *user_data, switch_abc_type_t type);
+
+/* doorbell.c */
+as_doorbell_t *as_doorbell(void); /* NULL when no eventfd can be had */
+void as_doorbell_ring(void);
+
+/* dtmf.c: the caller's digits */
+switch_status_t as_dtmf_watch(switch_core_session_t *session, uint64_t id);
+
+/* pacer.c */
+bool as_pacer_start(void);
+void as_pacer_stop(void);
+void as_pacer_add(as_stream_t *s); /* takes a reference of its own */
+bool as_pacer_is_me(void);		   /* true on the pacer's own thread */
+
+/* go_runtime.c */
+bool as_go_runtime_start(const char **why);
+
+/* commands.c */
+void as_commands_register(switch_loadable_module_interface_t *module);
+void as_commands_unregister(void);
+
+#endif /* AS_SHIM_H */
