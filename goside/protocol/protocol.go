@@ -34,19 +34,21 @@ const (
 	PCMA               // G.711 A-law, RFC 3551
 )
 
-// Message is one decoded server message. Byte slices are valid until the next Decode with the same Message.
+// Message is one decoded server message. A Message belongs to one goroutine, which uses it for one Decode after the other.
+// Byte slices are valid until the next Decode with the same Message, and no longer than the data that was given to it:
+// Text, and Audio of a binary message, are that data itself. Strings and PlayBody are copies.
 type Message struct {
 	Kind Kind
 	Text []byte // the message as it came, for the json event; nil for binary audio
 
 	// Audio
-	Audio    []byte
+	Audio    []byte // L16 may have an odd length: servers cut where they like
 	Format   Format
 	Rate     int // Hz; 0: the stream's STREAM_SAMPLE_RATE
 	Channels int // interleaved; 0 counts as 1
 
 	// File
-	FileType string                   // wav, mp3, ogg, raw, pcmu or pcma: the file name's ending
+	FileType string                   // the file name's ending: wav, mp3, ogg, pcmu, pcma; L16: r8, r16, r24, r32, r48, raw
 	FileData []byte                   // decoded contents
 	PlayBody func(path string) []byte // body of the play event for the file stored at path
 
