@@ -24,10 +24,10 @@
 
 typedef enum as_status {
 	AS_OK = 0,
-	AS_GONE = 1,		/* the session or the stream does not exist any more */
-	AS_NO_MEDIA = 2,	/* bypass-media, proxy-media, or media could not be set up */
-	AS_NO_MEMORY = 3,	/* out of memory or of slots */
-	AS_REFUSED = 4,		/* FreeSWITCH said no; the text says to what */
+	AS_GONE = 1,        /* the session or the stream does not exist any more */
+	AS_NO_MEDIA = 2,    /* bypass-media, proxy-media, or media could not be set up */
+	AS_NO_MEMORY = 3,   /* out of memory or of slots */
+	AS_REFUSED = 4,     /* FreeSWITCH said no; the text says to what */
 	AS_BAD_ARGUMENT = 5 /* a value this side should have checked */
 } as_status_t;
 
@@ -42,11 +42,11 @@ typedef struct as_text {
 typedef struct as_media {
 	uint64_t id;
 	as_ring_t *capture;
-	as_playout_t *playout;	 /* NULL when the stream does not play */
-	_Atomic uint32_t closed; /* set by the media side: CLOSE was seen, no frame follows */
-	_Atomic uint32_t mute;	 /* set by Go: captured frames are read and thrown away (pause) */
-	_Atomic uint32_t dtmf[32]; /* digits, oldest first by dtmf_next: digit | duration in ms << 8; 0 is empty */
-	_Atomic uint32_t dtmf_next; /* writers: fetch-and-add gives the slot; several threads may write */
+	as_playout_t *playout;             /* NULL when the stream does not play */
+	_Atomic uint32_t closed;           /* set by the media side: CLOSE was seen, no frame follows */
+	_Atomic uint32_t mute;             /* set by Go: captured frames are read and thrown away (pause) */
+	_Atomic uint32_t dtmf[32];         /* digits, oldest first by dtmf_next: digit | duration in ms << 8; 0 is empty */
+	_Atomic uint32_t dtmf_next;        /* writers: fetch-and-add gives the slot; several threads may write */
 	_Atomic uint64_t foreign_write_ns; /* CLOCK_MONOTONIC of the last frame that somebody but our pacer wrote */
 } as_media_t;
 
@@ -58,18 +58,18 @@ typedef struct as_doorbell {
 } as_doorbell_t;
 
 typedef struct as_attach {
-	uint32_t legs;			/* 1: caller only; 2: caller and callee side by side (mixed and stereo) */
-	uint32_t playback;		/* 1: add WRITE_REPLACE and a playout ring */
-	uint32_t replace;		/* 1: playback replaces what others write, 0: it is mixed in */
-	uint32_t answer;		/* 1: answer the channel first, 0: pre-answer is enough */
-	uint32_t dtmf;			/* 1: collect the caller's digits in as_media.dtmf */
-	uint32_t capture_ms;	/* length of the capture ring at the rate of now */
-	uint32_t playout_ms;	/* length of the playout ring at the rate of now */
+	uint32_t legs;       /* 1: caller only; 2: caller and callee side by side (mixed and stereo) */
+	uint32_t playback;   /* 1: add WRITE_REPLACE and a playout ring */
+	uint32_t replace;    /* 1: playback replaces what others write, 0: it is mixed in */
+	uint32_t answer;     /* 1: answer the channel first, 0: pre-answer is enough */
+	uint32_t dtmf;       /* 1: collect the caller's digits in as_media.dtmf */
+	uint32_t capture_ms; /* length of the capture ring at the rate of now */
+	uint32_t playout_ms; /* length of the playout ring at the rate of now */
 } as_attach_t;
 
 typedef struct as_attached {
 	as_media_t *media;
-	uint32_t read_rate;	 /* Hz */
+	uint32_t read_rate;  /* Hz */
 	uint32_t write_rate; /* Hz */
 	uint32_t ptime_ms;
 	uint32_t answered; /* 1 if the channel is answered now */
@@ -77,7 +77,8 @@ typedef struct as_attached {
 
 typedef struct as_resampler as_resampler_t;
 
-/* ================================================ part 1: implemented in Go, called from C (bridge/exports.go) ===== */
+/* ================================================ part 1: implemented in Go, called from C (bridge/exports.go) =====
+ */
 
 /*
  * Starts the Go side: workers, pump, logger. Load thread, once per module load, after the runtime is up. doorbell stays
@@ -100,7 +101,8 @@ extern void as_go_command(char *uuid, char *line, as_text_t *reply);
 /* Runs one `audio_stream` API command (status, list, version, reload). API thread. */
 extern void as_go_module_command(char *line, as_text_t *reply);
 
-/* ================================================ part 2: implemented in C, called from Go (mod/) ================== */
+/* ================================================ part 2: implemented in C, called from Go (mod/) ==================
+ */
 
 /*
  * Facts and variables of a channel. names: NUL-terminated variable names, one behind the other, count of them. *out
@@ -128,8 +130,8 @@ void as_pacer_wake(void);
 void as_media_release(uint64_t id);
 
 /*
- * Fires a CUSTOM event with the channel's headers and Stream-Name. AS_GONE when the session does not exist any more; then
- * nothing is fired. subclass is one of AS_EVENTS. Locates and rwunlocks.
+ * Fires a CUSTOM event with the channel's headers and Stream-Name. AS_GONE when the session does not exist any more;
+ * then nothing is fired. subclass is one of AS_EVENTS. Locates and rwunlocks.
  */
 as_status_t as_event_fire(const char *uuid, const char *stream, const char *subclass, const char *body);
 
@@ -142,7 +144,8 @@ as_status_t as_channel_send_dtmf(const char *uuid, const char *digits);
 /* One log line. level as switch_log_level_t; uuid NULL for the module. Any Go thread. */
 void as_log(int level, const char *uuid, const char *text);
 
-/* The XML settings: name NUL value NUL, one behind the other. AS_REFUSED when audio_stream.conf is absent (the defaults hold). */
+/* The XML settings: name NUL value NUL, one behind the other. AS_REFUSED when audio_stream.conf is absent (the defaults
+ * hold). */
 as_status_t as_config_read(as_text_t *out);
 
 /* FreeSWITCH's folder for temporary files; valid for ever. */

@@ -67,20 +67,9 @@ typedef enum { SWITCH_CAUSE_NORMAL_CLEARING = 16 } switch_call_cause_t;
 
 typedef enum { SWITCH_CODEC_TYPE_AUDIO } switch_codec_type_t;
 
-typedef enum {
-	CS_NEW,
-	CS_EXECUTE = 4,
-	CS_PARK = 6,
-	CS_HANGUP = 10,
-	CS_DESTROY = 12
-} switch_channel_state_t;
+typedef enum { CS_NEW, CS_EXECUTE = 4, CS_PARK = 6, CS_HANGUP = 10, CS_DESTROY = 12 } switch_channel_state_t;
 
-typedef enum {
-	CF_ANSWERED = 1,
-	CF_HOLD = 10,
-	CF_PROXY_MODE = 17,
-	CF_PROXY_MEDIA = 32
-} switch_channel_flag_t;
+typedef enum { CF_ANSWERED = 1, CF_HOLD = 10, CF_PROXY_MODE = 17, CF_PROXY_MEDIA = 32 } switch_channel_flag_t;
 
 typedef enum {
 	SWITCH_ABC_TYPE_INIT,
@@ -365,20 +354,19 @@ switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session
 void *switch_core_perform_session_alloc(switch_core_session_t *session, switch_size_t memory, const char *file,
 										const char *func, int line);
 switch_status_t switch_core_session_get_read_impl(switch_core_session_t *session, switch_codec_implementation_t *impp);
-switch_status_t switch_core_session_get_write_impl(switch_core_session_t *session,
-												   switch_codec_implementation_t *impp);
+switch_status_t switch_core_session_get_write_impl(switch_core_session_t *session, switch_codec_implementation_t *impp);
 switch_status_t switch_core_session_write_frame(switch_core_session_t *session, switch_frame_t *frame,
 												switch_io_flag_t flags, int stream_id);
 switch_status_t switch_core_session_send_dtmf_string(switch_core_session_t *session, const char *dtmf_string);
 switch_status_t switch_core_event_hook_add_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);
-switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension,
-											const char *dialplan, const char *context);
+switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension, const char *dialplan,
+											const char *context);
 switch_channel_state_t switch_channel_get_state(switch_channel_t *channel);
 int switch_channel_test_ready(switch_channel_t *channel, switch_bool_t check_ready, switch_bool_t check_media);
 uint32_t switch_channel_test_flag(switch_channel_t *channel, switch_channel_flag_t flag);
 const char *switch_channel_get_variable_dup(switch_channel_t *channel, const char *varname, switch_bool_t dup, int idx);
-switch_status_t switch_channel_set_variable_var_check(switch_channel_t *channel, const char *varname,
-													  const char *value, switch_bool_t var_check);
+switch_status_t switch_channel_set_variable_var_check(switch_channel_t *channel, const char *varname, const char *value,
+													  switch_bool_t var_check);
 switch_status_t switch_channel_perform_answer(switch_channel_t *channel, const char *file, const char *func, int line);
 switch_status_t switch_channel_perform_pre_answer(switch_channel_t *channel, const char *file, const char *func,
 												  int line);

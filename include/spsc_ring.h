@@ -26,11 +26,11 @@
 /* One captured frame's header; its samples follow: L16 in host order, `channels` interleaved. */
 typedef struct as_frame_hdr {
 	uint64_t mono_ns;  /* CLOCK_MONOTONIC at the READ callback */
-	uint32_t seq;	   /* frame number, from 0; a gap is a frame dropped because the ring was full */
-	uint32_t rate;	   /* Hz */
-	uint32_t bytes;	   /* of samples behind this header; AS_FRAME_SKIP: nothing here, go on at the ring's start */
+	uint32_t seq;      /* frame number, from 0; a gap is a frame dropped because the ring was full */
+	uint32_t rate;     /* Hz */
+	uint32_t bytes;    /* of samples behind this header; AS_FRAME_SKIP: nothing here, go on at the ring's start */
 	uint16_t channels; /* interleaved channels in the samples */
-	uint16_t legs;	   /* 1: the caller's leg alone; 2: samples of caller and callee alternate, channels/2 each */
+	uint16_t legs;     /* 1: the caller's leg alone; 2: samples of caller and callee alternate, channels/2 each */
 } as_frame_hdr_t;
 
 #define AS_FRAME_SKIP UINT32_MAX
@@ -40,8 +40,8 @@ _Static_assert(sizeof(as_frame_hdr_t) == 24, "Go reads this header by offset");
 typedef struct as_ring {
 	/* written by the media thread */
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t tail; /* bytes ever written */
-	_Atomic uint64_t dropped;					   /* frames that found the ring full */
-	uint32_t seq;								   /* the next frame's number; the media thread's own */
+	_Atomic uint64_t dropped;                      /* frames that found the ring full */
+	uint32_t seq;                                  /* the next frame's number; the media thread's own */
 	/* written by Go */
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t head; /* bytes ever read */
 	/* never changes */
@@ -153,14 +153,14 @@ typedef struct as_playout {
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t tail;
 	_Atomic uint64_t wake_at; /* ring the doorbell once head has reached this; UINT64_MAX: never */
 	_Atomic uint32_t paused;  /* 1: play nothing, keep everything */
-	_Atomic uint32_t mode;	  /* AS_PLAYOUT_MIX or AS_PLAYOUT_REPLACE */
+	_Atomic uint32_t mode;    /* AS_PLAYOUT_MIX or AS_PLAYOUT_REPLACE */
 	_Atomic uint32_t wanted;  /* 1: there is something to play (here or still in Go's queue): the pacer keeps writing */
 	/* written by the media thread; head by both */
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t head;
 	_Atomic uint64_t done;
 	_Atomic uint64_t underruns; /* times the ring ran dry while `wanted` */
-	_Atomic uint32_t rate;		/* Hz of the channel's write side, as last seen */
-	_Atomic uint32_t dry;		/* 1: the last callback found too little while wanted */
+	_Atomic uint32_t rate;      /* Hz of the channel's write side, as last seen */
+	_Atomic uint32_t dry;       /* 1: the last callback found too little while wanted */
 	/* never changes */
 	_Alignas(AS_CACHE_LINE) uint32_t size; /* of data, samples; a power of two */
 	uint32_t reserved;
@@ -199,7 +199,8 @@ static inline void as_playout_put(as_playout_t *p, const int16_t *src, uint32_t 
 	atomic_store_explicit(&p->tail, tail + n, memory_order_release);
 }
 
-/* Go's side, in C for the tests. Drops all that is queued; *at is the position it was cut at. Returns samples dropped. */
+/* Go's side, in C for the tests. Drops all that is queued; *at is the position it was cut at. Returns samples dropped.
+ */
 static inline uint64_t as_playout_clear(as_playout_t *p, uint64_t *at)
 {
 	uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);

@@ -50,8 +50,9 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 		status = AS_NO_MEDIA;
 		goto done;
 	}
-	if (want->answer ? switch_channel_answer(channel) != SWITCH_STATUS_SUCCESS
-					 : (!switch_channel_media_ready(channel) && switch_channel_pre_answer(channel) != SWITCH_STATUS_SUCCESS)) {
+	if (want->answer
+			? switch_channel_answer(channel) != SWITCH_STATUS_SUCCESS
+			: (!switch_channel_media_ready(channel) && switch_channel_pre_answer(channel) != SWITCH_STATUS_SUCCESS)) {
 		say(why, want->answer ? "the channel could not be answered"
 							  : "the channel has no media yet and could not be pre-answered (answer it first)");
 		status = AS_NO_MEDIA;
@@ -74,7 +75,8 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 	/* with a header for every 10 ms, the shortest packet */
 	capture_bytes = bytes_of_ms(read_impl.actual_samples_per_second, channels * want->legs, capture_ms) +
 					capture_ms / 10 * (uint32_t)sizeof(as_frame_hdr_t);
-	if (want->playback) playout = bytes_of_ms(write_impl.actual_samples_per_second, 1, want->playout_ms) / sizeof(int16_t);
+	if (want->playback)
+		playout = bytes_of_ms(write_impl.actual_samples_per_second, 1, want->playout_ms) / sizeof(int16_t);
 	if (!(s = as_stream_new(uuid, capture_bytes, playout, write_impl.actual_samples_per_second))) {
 		say(why, "out of memory, or too many streams");
 		status = AS_NO_MEMORY;
@@ -84,8 +86,8 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 	if (playout && want->replace)
 		atomic_store_explicit(&s->media.playout->mode, AS_PLAYOUT_REPLACE, memory_order_relaxed);
 
-	/* Two legs are always read side by side: FreeSWITCH's own mix distorts what clips, and its 0xFF fill can be told from
-	 * audio only while the legs are apart. */
+	/* Two legs are always read side by side: FreeSWITCH's own mix distorts what clips, and its 0xFF fill can be told
+	 * from audio only while the legs are apart. */
 	if (want->legs == 2) flags |= SMBF_WRITE_STREAM | SMBF_STEREO;
 	if (want->playback) flags |= SMBF_WRITE_REPLACE;
 	if (switch_core_media_bug_add(session, AS_BUG_NAME, NULL, as_bug_callback, s, 0, flags, &s->bug) !=

@@ -10,8 +10,8 @@
  * waits for the other half for ever, and it never comes when the callee's writer stopped in the middle of a frame. */
 #define STUCK_CALLBACKS 4
 
-/* FreeSWITCH stands 0xFF bytes in for audio that is not there (CNG frames, PLC's break), which is the sample -1. A frame
- * of nothing else is silence, and silence is zeros on the wire. */
+/* FreeSWITCH stands 0xFF bytes in for audio that is not there (CNG frames, PLC's break), which is the sample -1. A
+ * frame of nothing else is silence, and silence is zeros on the wire. */
 static void clean_fill(int16_t *samples, uint32_t n, uint32_t step)
 {
 	for (uint32_t i = 0; i < n; i += step) {
@@ -40,8 +40,8 @@ static void capture(as_stream_t *s, switch_media_bug_t *bug)
 		int16_t *samples;
 		uint32_t n;
 
-		/* The caller's leg is the clock: one frame out for each of its frames in. Without this look, reading with fill off
-		 * would also hand out callee frames on their own, at double speed. */
+		/* The caller's leg is the clock: one frame out for each of its frames in. Without this look, reading with fill
+		 * off would also hand out callee frames on their own, at double speed. */
 		switch_core_media_bug_inuse(bug, &caller, &callee);
 		if (caller < impl.decoded_bytes_per_packet) break;
 
@@ -123,8 +123,8 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	}
 
 	if (took) {
-		/* A copy, since the frame may be somebody's buffer that is written to more than one channel. The room behind the
-		 * samples is there because the core pads short frames in place. */
+		/* A copy, since the frame may be somebody's buffer that is written to more than one channel. The room behind
+		 * the samples is there because the core pads short frames in place. */
 		src = in->data;
 		s->out = *in;
 		s->out.data = s->out_samples;
@@ -143,7 +143,8 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	}
 
 	/* Positions that Go waits for: a mark, or room to put more. */
-	if (atomic_load_explicit(&p->head, memory_order_relaxed) >= atomic_load_explicit(&p->wake_at, memory_order_acquire)) {
+	if (atomic_load_explicit(&p->head, memory_order_relaxed) >=
+		atomic_load_explicit(&p->wake_at, memory_order_acquire)) {
 		atomic_store_explicit(&p->wake_at, UINT64_MAX, memory_order_relaxed);
 		as_doorbell_ring();
 	}

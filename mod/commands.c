@@ -4,7 +4,8 @@
 #include "shim.h"
 
 #define STREAM_SYNTAX                                                                                                  \
-	"<uuid> [name=<stream>] start <ws-url> <mono|mixed|stereo> [<rate>] [<metadata>] | stop [<text>] | send_text <text> | " \
+	"<uuid> [name=<stream>] start <ws-url> <mono|mixed|stereo> [<rate>] [<metadata>] | stop [<text>] | send_text "     \
+	"<text> | "                                                                                                        \
 	"pause | resume | clear | pause_play | resume_play | graceful-shutdown [<text>] | stats"
 #define MODULE_SYNTAX "status|list|version|reload [json]"
 #define APP_SYNTAX "[name=<stream>] start <ws-url> <mono|mixed|stereo> [<rate>] [<metadata>] | stop [<text>] | ..."
@@ -90,8 +91,7 @@ static void add_api(switch_loadable_module_interface_t *module, const char *name
 static void add_app(switch_loadable_module_interface_t *module, const char *name, const char *short_desc,
 					const char *long_desc, switch_application_function_t function, const char *syntax)
 {
-	switch_application_interface_t *app =
-		switch_loadable_module_create_interface(module, SWITCH_APPLICATION_INTERFACE);
+	switch_application_interface_t *app = switch_loadable_module_create_interface(module, SWITCH_APPLICATION_INTERFACE);
 
 	app->interface_name = name;
 	app->application_function = function;
@@ -109,10 +109,11 @@ void as_commands_register(switch_loadable_module_interface_t *module)
 	add_api(module, "uuid_audio_stream", "Stream a call's audio to a WebSocket server and play what it sends back",
 			stream_api, STREAM_SYNTAX);
 	add_api(module, "audio_stream", "Status, settings and version of mod_audio_stream", module_api, MODULE_SYNTAX);
-	add_app(module, "audio_stream", "Stream the call's audio to a WebSocket server",
-			"Stream the call's audio to a WebSocket server and play what it sends back. Takes what follows the uuid in the "
-			"API command uuid_audio_stream. The reply is in the channel variable " RESULT_VARIABLE ".",
-			stream_app, APP_SYNTAX);
+	add_app(
+		module, "audio_stream", "Stream the call's audio to a WebSocket server",
+		"Stream the call's audio to a WebSocket server and play what it sends back. Takes what follows the uuid in the "
+		"API command uuid_audio_stream. The reply is in the channel variable " RESULT_VARIABLE ".",
+		stream_app, APP_SYNTAX);
 	add_app(module, "audio_stream_stop", "Stop streaming the call's audio",
 			"Send the text, if given, close the WebSocket and remove the media bug. The reply is in the channel "
 			"variable " RESULT_VARIABLE ".",

@@ -6,8 +6,8 @@
 
 #define PRIVATE_KEY "mod_audio_stream"
 
-/* One per channel that ever asked for digits, in the session's memory. FreeSWITCH walks its hooks without a lock, so the
- * hook is never taken out; without a living id it does nothing. */
+/* One per channel that ever asked for digits, in the session's memory. FreeSWITCH walks its hooks without a lock, so
+ * the hook is never taken out; without a living id it does nothing. */
 typedef struct watch {
 	_Atomic uint64_t ids[AS_MAX_STREAMS_PER_CHANNEL]; /* 0: empty */
 } watch_t;

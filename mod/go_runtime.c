@@ -2,10 +2,11 @@
  * Starting the Go runtime inside FreeSWITCH. All that is peculiar about it is here.
  *
  * A Go library normally starts at dlopen, from .init_array, on the thread that loads it. In FreeSWITCH that thread runs
- * SCHED_FIFO or SCHED_RR, and threads inherit it: the garbage collector would compete with media. And FreeSWITCH's signal
- * handlers do not run on the alternate stack that Go needs, so a signal delivered to a Go thread can land on a goroutine's
- * small stack. So the build renames the archive's .init_array to a section of our own (Makefile), and the entries are run
- * here: once, from a thread that has SCHED_OTHER and no asynchronous signals, which all of Go's threads inherit.
+ * SCHED_FIFO or SCHED_RR, and threads inherit it: the garbage collector would compete with media. And FreeSWITCH's
+ * signal handlers do not run on the alternate stack that Go needs, so a signal delivered to a Go thread can land on a
+ * goroutine's small stack. So the build renames the archive's .init_array to a section of our own (Makefile), and the
+ * entries are run here: once, from a thread that has SCHED_OTHER and no asynchronous signals, which all of Go's threads
+ * inherit.
  *
  * The .so is linked with -z nodelete: an unload leaves the runtime, and the next load goes on with it.
  */

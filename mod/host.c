@@ -5,8 +5,8 @@
 
 void as_log(int level, const char *uuid, const char *text)
 {
-	switch_log_printf(SWITCH_CHANNEL_ID_LOG, "mod_audio_stream", "audio_stream", 0, uuid, (switch_log_level_t)level, "%s\n",
-					  text);
+	switch_log_printf(SWITCH_CHANNEL_ID_LOG, "mod_audio_stream", "audio_stream", 0, uuid, (switch_log_level_t)level,
+					  "%s\n", text);
 }
 
 const char *as_temp_dir(void)

@@ -4,8 +4,9 @@
 #include "shim.h"
 
 static const char *const EVENTS[] = {
-	"mod_audio_stream::connect",  "mod_audio_stream::disconnect", "mod_audio_stream::error", "mod_audio_stream::json",
-	"mod_audio_stream::play",	  "mod_audio_stream::playback",	  "mod_audio_stream::mark",	 "mod_audio_stream::reconnect",
+	"mod_audio_stream::connect", "mod_audio_stream::disconnect", "mod_audio_stream::error",
+	"mod_audio_stream::json",    "mod_audio_stream::play",       "mod_audio_stream::playback",
+	"mod_audio_stream::mark",    "mod_audio_stream::reconnect",
 };
 #define EVENT_COUNT (sizeof(EVENTS) / sizeof(EVENTS[0]))
 
@@ -81,7 +82,8 @@ static switch_status_t mod_audio_stream_shutdown(void)
 	as_commands_unregister();
 	free_events(EVENT_COUNT);
 	if (left)
-		switch_log_printf(SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING, "mod_audio_stream: %d tasks did not end in time\n", left);
+		switch_log_printf(SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING, "mod_audio_stream: %d tasks did not end in time\n",
+						  left);
 	return SWITCH_STATUS_SUCCESS;
 }
 

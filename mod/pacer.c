@@ -10,12 +10,13 @@
 
 #include "shim.h"
 
-#define GRID_NS 5000000		 /* due times are rounded to this, so that many channels share one wake-up */
-#define FOREIGN_FRAMES_X2 5	 /* somebody else writes if his last frame is younger than 2.5 of the channel's frames */
-#define RESYNC_FRAMES 3		 /* later than this is not caught up with a burst, but skipped */
+#define GRID_NS 5000000        /* due times are rounded to this, so that many channels share one wake-up */
+#define FOREIGN_FRAMES_X2 5    /* somebody else writes if his last frame is younger than 2.5 of the channel's frames */
+#define RESYNC_FRAMES 3        /* later than this is not caught up with a burst, but skipped */
 #define DEFAULT_PTIME_US 20000 /* where the channel does not say */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards list, stopping, poked; never held while calling out */
+/* guards list, stopping and poked; never held while calling out */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake;
 static pthread_t thread;
 static bool running, stopping, poked;
@@ -60,7 +61,8 @@ static bool codec_ready(as_stream_t *s, const switch_codec_implementation_t *imp
 
 static void write_silence(as_stream_t *s)
 {
-	static int16_t silence[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)]; /* the pacer's own; zeros again each time */
+	static int16_t
+		silence[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)]; /* the pacer's own; zeros again each time */
 	switch_core_session_t *session = switch_core_session_locate(s->uuid);
 	switch_codec_implementation_t impl;
 	switch_frame_t frame;
@@ -175,7 +177,8 @@ bool as_pacer_start(void)
 	pthread_cond_init(&wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	stopping = poked = false;
-	/* The scheduling policy is inherited on purpose: this is a media thread. Signals are for FreeSWITCH's own threads. */
+	/* The scheduling policy is inherited on purpose: this is a media thread. Signals are for FreeSWITCH's own threads.
+	 */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&thread, NULL, run, NULL);

@@ -26,11 +26,11 @@ typedef struct as_stream {
 	uint32_t legs;
 
 	/* media threads only; each is under one of FreeSWITCH's own locks there */
-	uint8_t *spare;		  /* READ: where a frame goes that nobody wants, SWITCH_RECOMMENDED_BUFFER_SIZE * 2 bytes */
-	uint32_t stuck;		  /* READ: callbacks in a row that could not read a frame although the caller's leg had one */
-	switch_frame_t out;	  /* WRITE_REPLACE: the frame handed on, with our copy of the samples */
+	uint8_t *spare;       /* READ: where a frame goes that nobody wants, SWITCH_RECOMMENDED_BUFFER_SIZE * 2 bytes */
+	uint32_t stuck;       /* READ: callbacks in a row that could not read a frame although the caller's leg had one */
+	switch_frame_t out;   /* WRITE_REPLACE: the frame handed on, with our copy of the samples */
 	int16_t *out_samples; /* WRITE_REPLACE: SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
-	int16_t *taken;		  /* WRITE_REPLACE: samples taken from the ring, the same size */
+	int16_t *taken;       /* WRITE_REPLACE: samples taken from the ring, the same size */
 
 	/* pacer thread only (mod/pacer.c) */
 	struct as_stream *pacer_next;
@@ -68,7 +68,7 @@ switch_status_t as_dtmf_watch(switch_core_session_t *session, uint64_t id);
 bool as_pacer_start(void);
 void as_pacer_stop(void);
 void as_pacer_add(as_stream_t *s); /* takes a reference of its own */
-bool as_pacer_is_me(void);		   /* true on the pacer's own thread */
+bool as_pacer_is_me(void);         /* true on the pacer's own thread */
 
 /* go_runtime.c */
 bool as_go_runtime_start(const char **why);

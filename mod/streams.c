@@ -12,8 +12,11 @@ static struct slot {
 	uint32_t next_free;
 } slots[SLOTS];
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards slots and refs going up; never held while calling out */
-static uint32_t first_free, used, fresh;				 /* fresh: slots never used start here; first_free: index + 1 */
+/* guards slots, and refs going up; never held while calling out */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t used;
+static uint32_t fresh;      /* slots from here on were never used */
+static uint32_t first_free; /* 1 + the first slot given back; 0: none */
 
 static uint32_t round_up_pow2(uint32_t n)
 {
@@ -106,7 +109,8 @@ void as_stream_unref(as_stream_t *s)
 	uint32_t refs = atomic_load_explicit(&s->refs, memory_order_relaxed);
 	while (refs > 1) {
 		/* release: what we did with the stream happens before the last holder frees it */
-		if (atomic_compare_exchange_weak_explicit(&s->refs, &refs, refs - 1, memory_order_release, memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(&s->refs, &refs, refs - 1, memory_order_release,
+												  memory_order_relaxed))
 			return;
 	}
 	pthread_mutex_lock(&lock); /* as_stream_ref may be about to find it */

@@ -63,23 +63,21 @@ func (s *Stream) life() ending {
 	s.setState(Connecting)
 	attempt := 0
 	for {
-		conn, err, over := s.dial()
+		over, conn, err := s.dial()
 		if over != nil {
 			return *over
 		}
 		if err == nil {
 			since := time.Now()
-			var lost error
-			if lost, over = s.connected(conn); over != nil {
+			if over, err = s.connected(conn); over != nil {
 				return *over
 			}
-			if end, final := s.lost(lost); final {
+			if end, final := s.lost(err); final {
 				return end
 			}
 			if time.Since(since) >= stable {
 				attempt = 0
 			}
-			err = lost
 		} else if s.State() == Connecting {
 			s.log(host.LevelError, "%v", err)
 			return errorEnding(err)
@@ -110,18 +108,15 @@ func backoff(attempt int) time.Duration {
 func (s *Stream) wait(d time.Duration) *ending {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for {
-		graceful := s.graceful
-		select {
-		case <-timer.C:
-			return nil
-		case <-graceful: // nothing can be played to a server that is not there
-			return s.stopNow()
-		case <-s.stopped:
-			return s.stopNow()
-		case <-s.drained:
-			return s.hungUp()
-		}
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.graceful:
+		return s.stopNow()
+	case <-s.stopped:
+		return s.stopNow()
+	case <-s.drained:
+		return s.hungUp()
 	}
 }
 
@@ -137,7 +132,7 @@ func (s *Stream) hungUp() *ending {
 }
 
 // dial connects, unless the stream's end comes first. The dialling goroutine has ended when it returns.
-func (s *Stream) dial() (*wsclient.Conn, error, *ending) {
+func (s *Stream) dial() (over *ending, conn *wsclient.Conn, err error) {
 	type result struct {
 		conn *wsclient.Conn
 		err  error
@@ -151,35 +146,21 @@ func (s *Stream) dial() (*wsclient.Conn, error, *ending) {
 		defer s.guard("connecting")
 		r.conn, r.err = wsclient.Dial(ctx, s.config())
 	}()
-	var over *ending
-	graceful := s.graceful
-	for {
-		select {
-		case r := <-got:
-			if over != nil && r.conn != nil {
-				r.conn.Abort()
-			}
-			return r.conn, r.err, over
-		case <-graceful:
-			over, graceful = s.stopNow(), nil
-			cancel()
-		case <-s.stopped:
-			over = s.stopNow()
-			cancel()
-			return s.abandon(func() *wsclient.Conn { r := <-got; return r.conn }, over)
-		case <-s.drained:
-			cancel()
-			return s.abandon(func() *wsclient.Conn { r := <-got; return r.conn }, s.hungUp())
-		}
+	select {
+	case r := <-got:
+		return nil, r.conn, r.err
+	case <-s.graceful: // nothing can be played from a server that is not there
+		over = s.stopNow()
+	case <-s.stopped:
+		over = s.stopNow()
+	case <-s.drained:
+		over = s.hungUp()
 	}
-}
-
-// abandon waits for a dial that was cancelled and throws away what it still brought.
-func (s *Stream) abandon(wait func() *wsclient.Conn, over *ending) (*wsclient.Conn, error, *ending) {
-	if conn := wait(); conn != nil {
-		conn.Abort()
+	cancel()
+	if r := <-got; r.conn != nil { // it came through all the same
+		r.conn.Abort()
 	}
-	return nil, nil, over
+	return over, nil, nil
 }
 
 var errInternal = &wsclient.Error{Code: wsclient.CodeIO, Text: "internal error while connecting"}
@@ -213,7 +194,7 @@ func (s *Stream) audioBytes(d time.Duration) int {
 }
 
 // connected runs one connection: first the texts that open it, then audio, until it is lost (error) or the stream ends.
-func (s *Stream) connected(conn *wsclient.Conn) (lost error, over *ending) {
+func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 	for _, text := range s.p.Dialect.Open(s.p.Command.Text) {
 		if err := conn.SendText(text); err != nil {
 			s.log(host.LevelWarning, "metadata not sent: %v", err)
@@ -239,21 +220,21 @@ func (s *Stream) connected(conn *wsclient.Conn) (lost error, over *ending) {
 		case err := <-gone:
 			s.closeTexts()
 			conn.Abort()
-			return err, nil
+			return nil, err
 		case <-graceful:
 			graceful = nil
 			if s.player == nil || s.player.Idle() {
-				return nil, s.leave(conn, gone, s.stopNow())
+				return s.leave(conn, gone, s.stopNow()), nil
 			}
 			idle = s.idle
 		case <-idle:
 			if s.player.Idle() {
-				return nil, s.leave(conn, gone, s.stopNow())
+				return s.leave(conn, gone, s.stopNow()), nil
 			}
 		case <-s.stopped:
-			return nil, s.leave(conn, gone, s.stopNow())
+			return s.leave(conn, gone, s.stopNow()), nil
 		case <-s.drained:
-			return nil, s.leave(conn, gone, s.hungUp())
+			return s.leave(conn, gone, s.hungUp()), nil
 		}
 	}
 }
@@ -277,7 +258,8 @@ func (s *Stream) leave(conn *wsclient.Conn, gone <-chan error, over *ending) *en
 		}
 	}
 	conn.Close(1000, "", closeDeadline)
-	<-gone // the socket is closed, so the reader ends
+	err := <-gone // the socket is closed, so the reader ends
+	s.log(host.LevelInfo, "connection to %s closed: %v", s.url, err)
 	return over
 }
 

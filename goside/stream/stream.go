@@ -99,7 +99,6 @@ type Stream struct {
 	files    fileStore // files.go
 
 	overflowing atomic.Bool
-	badLogged   atomic.Uint64
 }
 
 // New makes a stream over an attached bug and starts its life: it connects by itself, and what happens is told by
