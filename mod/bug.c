@@ -101,7 +101,7 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	const int16_t *src;
 
 	if (!p || !in || !in->data || !in->datalen || in->datalen > SWITCH_RECOMMENDED_BUFFER_SIZE) return;
-	if (!as_pacer_is_me()) atomic_store_explicit(&s->media.foreign_write_ns, as_now_ns(), memory_order_relaxed);
+	if (!as_pacer_wrote(s)) atomic_store_explicit(&s->media.foreign_write_ns, as_now_ns(), memory_order_relaxed);
 
 	memset(&impl, 0, sizeof(impl));
 	switch_core_session_get_write_impl(switch_core_media_bug_get_session(bug), &impl);

@@ -22,9 +22,15 @@ static pthread_t thread;
 static bool running, stopping, poked;
 static as_stream_t *list; /* added under lock; walked and cut by the pacer alone */
 
-bool as_pacer_is_me(void)
+static int64_t next_due; /* of the channel being written to; pacer thread only */
+
+/* WRITE_REPLACE runs for every stream of a channel, on whatever thread wrote the frame. When that is the pacer, all of
+ * them have been served by this one frame, and are due together. */
+bool as_pacer_wrote(as_stream_t *s)
 {
-	return running && pthread_equal(pthread_self(), thread);
+	if (!running || !pthread_equal(pthread_self(), thread)) return false;
+	s->pacer_due_ns = next_due;
+	return true;
 }
 
 static void codec_close(as_stream_t *s)
@@ -99,10 +105,10 @@ static int64_t serve(as_stream_t *s, int64_t now)
 		s->pacer_due_ns = (now / GRID_NS + 1) * GRID_NS; /* look again soon: he may stop at any frame */
 		return s->pacer_due_ns;
 	}
+	next_due = s->pacer_due_ns + ptime;
+	if (now - next_due > RESYNC_FRAMES * ptime) next_due = now + ptime;
 	write_silence(s);
-	s->pacer_due_ns += ptime;
-	if (now - s->pacer_due_ns > RESYNC_FRAMES * ptime) s->pacer_due_ns = now + ptime;
-	return s->pacer_due_ns;
+	return s->pacer_due_ns = next_due;
 }
 
 static void remove_closed(void)

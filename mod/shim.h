@@ -67,8 +67,8 @@ switch_status_t as_dtmf_watch(switch_core_session_t *session, uint64_t id);
 /* pacer.c */
 bool as_pacer_start(void);
 void as_pacer_stop(void);
-void as_pacer_add(as_stream_t *s); /* takes a reference of its own */
-bool as_pacer_is_me(void);         /* true on the pacer's own thread */
+void as_pacer_add(as_stream_t *s);   /* takes a reference of its own */
+bool as_pacer_wrote(as_stream_t *s); /* in WRITE_REPLACE: is it the pacer that wrote this frame? */
 
 /* go_runtime.c */
 bool as_go_runtime_start(const char **why);

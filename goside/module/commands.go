@@ -214,41 +214,9 @@ func (m *Module) list(asJSON bool) string {
 	return b.String()
 }
 
-// Status is the module's figures: the sum over its streams, and what the Go side itself uses.
-type Status struct {
-	Version        string `json:"version"`
-	UptimeMS       int64  `json:"uptimeMs"`
-	Streams        int    `json:"streams"`
-	StreamsStarted uint64 `json:"streamsStarted"`
-	StreamsFailed  uint64 `json:"streamsFailed"`
-	EventsPending  int    `json:"eventsPending"`
-	EventsDropped  uint64 `json:"eventsDropped"`
-	Goroutines     int    `json:"goroutines"`
-	GOMAXPROCS     int    `json:"gomaxprocs"`
-	GoHeapBytes    uint64 `json:"goHeapBytes"`
-	GCCount        uint64 `json:"gcCount"`
-	GCPauses       struct {
-		P50 float64 `json:"p50"`
-		P99 float64 `json:"p99"`
-		Max float64 `json:"max"`
-	} `json:"gcPausesMs"`
-	Sum Sum `json:"sum"`
-}
-
-// Sum is a report without what has no sum.
-type Sum struct {
-	stats.Report
-	UUID     any `json:"uuid,omitempty"`
-	Stream   any `json:"stream,omitempty"`
-	UptimeMS any `json:"uptimeMs,omitempty"`
-	State    any `json:"state,omitempty"`
-	URL      any `json:"url,omitempty"`
-	PingRTT  any `json:"pingRttMs,omitempty"`
-}
-
 // Status reads the figures.
-func (m *Module) Status() Status {
-	st := Status{Version: Version, UptimeMS: time.Since(m.born).Milliseconds(), StreamsStarted: m.started.Load(),
+func (m *Module) Status() stats.Status {
+	st := stats.Status{Version: Version, UptimeMS: time.Since(m.born).Milliseconds(), StreamsStarted: m.started.Load(),
 		StreamsFailed: m.failed.Load(), EventsPending: m.workers.Pending(), EventsDropped: m.workers.Dropped(),
 		Goroutines: runtime.NumGoroutine(), GOMAXPROCS: runtime.GOMAXPROCS(0)}
 	var latency stats.Histogram
@@ -264,7 +232,7 @@ func (m *Module) Status() Status {
 	metrics.Read(samples)
 	st.GoHeapBytes, st.GCCount = samples[0].Value.Uint64(), samples[1].Value.Uint64()
 	pauses := stats.RuntimeQuantiles(samples[2].Value.Float64Histogram())
-	st.GCPauses.P50, st.GCPauses.P99, st.GCPauses.Max = stats.MS(pauses.P50), stats.MS(pauses.P99), stats.MS(pauses.Max)
+	st.GCPauses = stats.Latency{P50: stats.MS(pauses.P50), P99: stats.MS(pauses.P99), Max: stats.MS(pauses.Max)}
 	return st
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/metrics"
 	"mod_audio_stream/goside/protocol"
 	"mod_audio_stream/goside/pump"
 	"mod_audio_stream/goside/settings"
@@ -44,6 +45,9 @@ type Module struct {
 	ended    sync.Cond // a stream left all
 
 	started, failed atomic.Uint64 // streams since load
+
+	metricsMu sync.Mutex
+	metrics   *metrics.Server // nil: off
 }
 
 // Start starts the module in a host.
@@ -56,6 +60,7 @@ func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 		h.Log(host.LevelError, "", fmt.Sprintf("internal error in an event: %v\n%s", r, stack))
 	})
 	m.pump = pump.Start(bell, set.Window)
+	m.serveMetrics(set.MetricsAddr)
 	m.log(host.LevelNotice, "version %s, Go %s, in FreeSWITCH %s", Version, strings.TrimPrefix(runtime.Version(), "go"), h.Version())
 	return m
 }
@@ -85,9 +90,13 @@ func (m *Module) reload() error {
 	if err != nil {
 		return fmt.Errorf("audio_stream.conf could not be read: %w; the settings are unchanged", err)
 	}
-	workers := m.set.Load().Workers
-	if set := m.apply(params); set.Workers != workers {
+	before := m.set.Load()
+	set := m.apply(params)
+	if set.Workers != before.Workers {
 		m.log(host.LevelNotice, "the number of workers changes with the next load of the module")
+	}
+	if set.MetricsAddr != before.MetricsAddr {
+		m.serveMetrics(set.MetricsAddr)
 	}
 	return nil
 }
@@ -116,8 +125,29 @@ func (m *Module) Stop(deadline time.Duration) (left int) {
 	if n := m.workers.Dropped(); n > 0 {
 		m.log(host.LevelWarning, "%d events were dropped", n)
 	}
+	m.serveMetrics("")
 	m.pump.Stop()
 	return left
+}
+
+// serveMetrics moves the Prometheus page to an address, "" for none. A page that cannot be served is no reason not to load.
+func (m *Module) serveMetrics(addr string) {
+	m.metricsMu.Lock()
+	defer m.metricsMu.Unlock()
+	if m.metrics != nil {
+		m.metrics.Close()
+		m.metrics = nil
+	}
+	if addr == "" {
+		return
+	}
+	var err error
+	m.metrics, err = metrics.Listen(addr, m.Status, func(err error) {
+		m.log(host.LevelError, "the metrics page at %s ended: %v", addr, err)
+	})
+	if err != nil {
+		m.log(host.LevelError, "no metrics page: %v (metrics-listen in audio_stream.conf)", err)
+	}
 }
 
 // waitStreams waits for all streams to end and returns how many did not.

@@ -1,0 +1,121 @@
+// Package metrics is the Prometheus page of the module: the figures of `audio_stream status`, under an address of its own.
+// It is off unless metrics-listen names one.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mod_audio_stream/goside/stats"
+)
+
+// figure is one metric and where it is found.
+type figure struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*stats.Status) float64
+}
+
+func gauge(name, help string, value func(*stats.Status) float64) figure {
+	return figure{prometheus.NewDesc("audio_stream_"+name, help, nil, nil), prometheus.GaugeValue, value}
+}
+
+func counter(name, help string, value func(*stats.Status) float64) figure {
+	return figure{prometheus.NewDesc("audio_stream_"+name+"_total", help, nil, nil), prometheus.CounterValue, value}
+}
+
+// Sums over the running streams are gauges: a stream that ends takes its share with it.
+var figures = []figure{
+	gauge("streams", "Streams running now.", func(s *stats.Status) float64 { return float64(s.Streams) }),
+	counter("streams_started", "Streams started since load.", func(s *stats.Status) float64 { return float64(s.StreamsStarted) }),
+	counter("streams_refused", "Starts that were refused since load.", func(s *stats.Status) float64 { return float64(s.StreamsFailed) }),
+	counter("events_dropped", "Events dropped since load.", func(s *stats.Status) float64 { return float64(s.EventsDropped) }),
+	gauge("events_pending", "Events waiting for a worker.", func(s *stats.Status) float64 { return float64(s.EventsPending) }),
+	gauge("frames_captured", "Frames captured by the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.FramesCaptured) }),
+	gauge("frames_sent", "Frames sent by the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.FramesSent) }),
+	gauge("bytes_sent", "Bytes sent by the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.BytesSent) }),
+	gauge("bytes_received", "Bytes received by the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.BytesReceived) }),
+	gauge("playback_queued_seconds", "Audio queued for playback.", func(s *stats.Status) float64 { return float64(s.Sum.PlaybackQueuedMS) / 1000 }),
+	gauge("playback_underruns", "Gaps in playback of the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.Underruns) }),
+	gauge("bad_messages", "Server messages that could not be used.", func(s *stats.Status) float64 { return float64(s.Sum.BadMessages) }),
+	gauge("reconnects", "Reconnects of the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.Reconnects) }),
+	gauge("capture_latency_p50_seconds", "Media thread to socket write, median.", func(s *stats.Status) float64 { return s.Sum.CaptureLatencyMS.P50 / 1000 }),
+	gauge("capture_latency_p99_seconds", "Media thread to socket write, 99th percentile.", func(s *stats.Status) float64 { return s.Sum.CaptureLatencyMS.P99 / 1000 }),
+	gauge("goroutines", "Goroutines of the module.", func(s *stats.Status) float64 { return float64(s.Goroutines) }),
+	gauge("go_heap_bytes", "Go heap in use.", func(s *stats.Status) float64 { return float64(s.GoHeapBytes) }),
+}
+
+var dropped = prometheus.NewDesc("audio_stream_frames_dropped", "Frames of the running streams that did not reach the server.",
+	[]string{"reason"}, nil)
+
+type collector struct{ read func() stats.Status }
+
+// Describe implements prometheus.Collector.
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range figures {
+		ch <- f.desc
+	}
+	ch <- dropped
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	st := c.read()
+	for _, f := range figures {
+		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.value(&st))
+	}
+	d := st.Sum.FramesDropped
+	for reason, n := range map[string]uint64{"ring_full": d.RingFull, "connect_buffer": d.ConnectBuffer,
+		"send_queue": d.SendQueue, "convert": d.Convert} {
+		ch <- prometheus.MustNewConstMetric(dropped, prometheus.GaugeValue, float64(n), reason)
+	}
+}
+
+// Server serves the page.
+type Server struct {
+	http  *http.Server
+	addr  string
+	ended chan struct{}
+}
+
+// Listen serves the page at http://addr/metrics until Close. read is called for every scrape, on its goroutine.
+func Listen(addr string, read func() stats.Status, failed func(error)) (*Server, error) {
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(collector{read}); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	s := &Server{addr: l.Addr().String(), ended: make(chan struct{}), http: &http.Server{Handler: mux,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute}}
+	go func() {
+		defer close(s.ended)
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed(err)
+		}
+	}()
+	return s, nil
+}
+
+// Addr is the host:port that is listened on.
+func (s *Server) Addr() string { return s.addr }
+
+// Close ends the server: scrapes that run get a second.
+func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close()
+	}
+	<-s.ended
+}

@@ -1,0 +1,53 @@
+package metrics
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"mod_audio_stream/goside/stats"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPageShowsTheStatusOfTheModule(t *testing.T) {
+	st := stats.Status{Streams: 3, StreamsStarted: 9}
+	st.Sum.FramesSent = 1234
+	st.Sum.FramesDropped.SendQueue = 7
+	s, err := Listen("127.0.0.1:0", func() stats.Status { return st }, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get("http://" + s.Addr() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"audio_stream_streams 3", "audio_stream_streams_started_total 9", "audio_stream_frames_sent 1234",
+		`audio_stream_frames_dropped{reason="send_queue"} 7`} {
+		if !strings.Contains(string(page), line+"\n") {
+			t.Errorf("%q is not on the page:\n%s", line, page)
+		}
+	}
+}
+
+func TestAnAddressThatIsTakenIsAnError(t *testing.T) {
+	s, err := Listen("127.0.0.1:0", func() stats.Status { return stats.Status{} }, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if other, err := Listen(s.Addr(), func() stats.Status { return stats.Status{} }, func(error) {}); err == nil {
+		other.Close()
+		t.Error("a second listener on the same address was allowed")
+	}
+}
