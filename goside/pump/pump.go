@@ -120,19 +120,36 @@ func (p *Pump) run() {
 // pending looks at every ring once more after arming. The list is read again: a stream added since has rung already.
 func (p *Pump) pending() bool {
 	for _, s := range *p.streams.Load() {
-		if s.Pending() {
+		if p.look(s) {
 			return true
 		}
 	}
 	return false
 }
 
+func (p *Pump) look(s Stream) (pending bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.fail(s, r)
+			p.remove(s)
+			pending = true // the list has changed
+		}
+	}()
+	return s.Pending()
+}
+
 func (p *Pump) serve(s Stream) (done, active bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.Failed(r, debug.Stack())
-			done = true
+			p.fail(s, r)
+			done, active = true, false
 		}
 	}()
 	return s.Serve()
+}
+
+// fail tells a stream. What panics even in that can only be left alone: the other streams matter more.
+func (p *Pump) fail(s Stream, recovered any) {
+	defer func() { _ = recover() }()
+	s.Failed(recovered, debug.Stack())
 }

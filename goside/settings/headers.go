@@ -46,7 +46,7 @@ func parseHeaders(v string) ([]Header, error) {
 		if err != nil || !ok {
 			return nil, fmt.Errorf("%s; the value of %s is not a string", form, show(name))
 		}
-		if err := checkHeader(name, value); err != nil {
+		if err := CheckHeader(name, value); err != nil {
 			return nil, err
 		}
 		if seen[strings.ToLower(name)] {
@@ -63,8 +63,10 @@ func parseHeaders(v string) ([]Header, error) {
 	return headers, nil
 }
 
-func checkHeader(name, value string) error {
-	if !isToken(name) {
+// CheckHeader refuses a header that would change or forge the handshake: a name that is no token, a reserved name, a control
+// character in the value. Its text holds the name, never the value, and reads on from what has the header.
+func CheckHeader(name, value string) error {
+	if !IsToken(name) {
 		return fmt.Errorf("has %s, which is not the name of a header; use letters, digits and -", show(name))
 	}
 	lower := strings.ToLower(name)
@@ -86,8 +88,8 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-// isToken reports whether s is a token of RFC 9110, section 5.6.2.
-func isToken(s string) bool {
+// IsToken reports whether s is a token of RFC 9110, section 5.6.2.
+func IsToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {

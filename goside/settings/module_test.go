@@ -192,7 +192,7 @@ func FuzzSettings(f *testing.F) {
 				t.Fatalf("%+v", s)
 			}
 			for _, h := range s.ExtraHeaders {
-				if strings.ContainsAny(h.Name+h.Value, "\r\n\x00") || !isToken(h.Name) {
+				if strings.ContainsAny(h.Name+h.Value, "\r\n\x00") || !IsToken(h.Name) {
 					t.Fatalf("%q", h)
 				}
 			}

@@ -131,7 +131,7 @@ func parseSubprotocol(v string) (string, error) {
 	var names []string
 	for name := range strings.SplitSeq(v, ",") {
 		name = strings.TrimSpace(name)
-		if !isToken(name) || len(v) > 256 {
+		if !IsToken(name) || len(v) > 256 {
 			return "", errors.New("must be the name of a subprotocol, or several with commas between, " +
 				"of letters, digits and - . _ without blanks, up to 256 characters")
 		}

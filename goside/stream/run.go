@@ -163,7 +163,7 @@ func (s *Stream) dial() (over *ending, conn *wsclient.Conn, err error) {
 	return over, nil, nil
 }
 
-var errInternal = &wsclient.Error{Code: wsclient.CodeIO, Text: "internal error while connecting"}
+var errInternal = &wsclient.Error{Code: events.IO, Text: "internal error while connecting"}
 
 func (s *Stream) config() wsclient.Config {
 	set, cmd := s.p.Settings, s.p.Command
@@ -219,7 +219,7 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 		select {
 		case err := <-gone:
 			s.closeTexts()
-			conn.Abort()
+			conn.Close(1000, "", closeDeadline) // the answer to its close frame, or ours after a violation, may still be on its way
 			return nil, err
 		case <-graceful:
 			graceful = nil
@@ -306,7 +306,7 @@ func (s *Stream) lost(err error) (ending, bool) {
 	var failed *wsclient.Error
 	if errors.As(err, &failed) {
 		switch failed.Code {
-		case wsclient.CodeIO, wsclient.CodeTLS, wsclient.CodePingTimeout, wsclient.CodeTimeout:
+		case events.IO, events.SSLError, events.PingTimeout, events.Timeout:
 			return ending{}, false
 		}
 	}
@@ -318,7 +318,7 @@ func errorEnding(err error) ending {
 	code := events.IO
 	var failed *wsclient.Error
 	if errors.As(err, &failed) {
-		code = events.Code(failed.Code)
+		code = failed.Code
 	}
 	return ending{subclass: events.SubclassError, body: events.ErrorBody(code, err.Error())}
 }

@@ -31,6 +31,7 @@ type Queue struct {
 	ready   []*Lane   // lanes with events, none twice; head is next
 	head    int
 	pending int // events queued and running
+	running int // of them, those that a worker has begun
 	idle    sync.Cond
 	stopped bool // no worker takes anything any more
 	closed  bool // nothing new is queued
@@ -111,20 +112,33 @@ func (q *Queue) take() (*Lane, Event) {
 	}
 	l := q.ready[q.head]
 	q.ready[q.head] = nil
-	if q.head++; q.head == len(q.ready) {
-		q.ready, q.head = q.ready[:0], 0
-	}
+	q.ready, q.head = behind(q.ready, q.head+1)
 	e := l.events[l.head]
 	l.events[l.head] = Event{}
-	if l.head++; l.head == len(l.events) {
-		// A burst's array is not kept for the life of the call.
-		if cap(l.events) > 64 {
-			l.events = nil
-		}
-		l.events, l.head = l.events[:0], 0
-	}
+	l.events, l.head = behind(l.events, l.head+1)
 	l.bytes -= e.Size
+	q.running++
 	return l, e
+}
+
+// keep is how many entries an empty list may hold on to: a burst's array is not kept for the life of the call.
+const keep = 64
+
+// behind gives back the memory of what was taken off the front of a list. A list that never runs empty is moved down once
+// half of it is behind: it would grow for ever otherwise.
+func behind[T any](list []T, head int) ([]T, int) {
+	switch {
+	case head == len(list):
+		if cap(list) > keep {
+			return nil, 0
+		}
+		return list[:0], 0
+	case head > keep && head >= len(list)/2:
+		n := copy(list, list[head:])
+		clear(list[n:])
+		return list[:n], 0
+	}
+	return list, head
 }
 
 func (q *Queue) finish(l *Lane) {
@@ -135,6 +149,7 @@ func (q *Queue) finish(l *Lane) {
 		q.ready = append(q.ready, l)
 		q.work.Signal()
 	}
+	q.running--
 	if q.pending--; q.pending == 0 {
 		q.idle.Broadcast()
 	}
@@ -175,7 +190,7 @@ func (q *Queue) Stop(deadline time.Duration) bool {
 	for q.pending > 0 && !q.stopped {
 		q.idle.Wait()
 	}
-	q.dropped.Add(uint64(q.pending))
+	q.dropped.Add(uint64(q.pending - q.running))
 	q.stopped = true
 	q.mu.Unlock()
 	q.work.Broadcast()
