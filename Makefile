@@ -1,7 +1,7 @@
 # mod_audio_stream. `make help` lists the targets.
 #
 # Variables that are worth setting: BUILD (where things are built), FREESWITCH_PREFIX (a FreeSWITCH outside the usual
-# places), CC, GO.
+# places), CC, GO, V=1 (show the commands).
 
 BUILD ?= build
 GO ?= go
@@ -20,6 +20,8 @@ export PKG_CONFIG_PATH := $(if $(FREESWITCH_PREFIX),$(FREESWITCH_PREFIX)/lib/pkg
 # make hands exported variables to recipes only, not to $(shell)
 FS_PKG_CONFIG := PKG_CONFIG_PATH='$(PKG_CONFIG_PATH)' $(PKG_CONFIG)
 HAVE_FREESWITCH := $(shell $(FS_PKG_CONFIG) --exists freeswitch 2>/dev/null && echo yes)
+
+Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Werror -std=gnu11
 # Real headers where they are, as system headers: their warnings are not ours. FREESWITCH_ABI=1 builds against the slice in
@@ -46,20 +48,23 @@ $(BUILD)/mod/flags: FORCE
 	@echo '$(CC) $(SHIM_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(SHIM_CFLAGS)' > $@
 
 $(BUILD)/mod/%.o: mod/%.c $(HEADERS) $(BUILD)/mod/flags
-	$(CC) $(SHIM_CFLAGS) -c $< -o $@
+	@echo "cc   $<"
+	$(Q)$(CC) $(SHIM_CFLAGS) -c $< -o $@
 
 # Go must not start when the .so is opened (mod/go_runtime.c says why), so the archive's .init_array gets another name, under
 # which the shim finds it.
 $(BUILD)/go/bridge.a: $(GO_SOURCES) $(wildcard include/*.h)
 	@mkdir -p $(@D)
-	CGO_ENABLED=1 CC='$(CC)' CGO_CFLAGS='-O2 -g' $(GO) build -buildmode=c-archive -trimpath -tags $(GO_TAGS) $(GO_BUILD_FLAGS) -o $@.tmp ./bridge
-	$(OBJCOPY) --rename-section .init_array=as_go_init $@.tmp $@
+	@echo "go   bridge and goside (a minute the first time)"
+	$(Q)CGO_ENABLED=1 CC='$(CC)' CGO_CFLAGS='-O2 -g' $(GO) build -buildmode=c-archive -trimpath -tags $(GO_TAGS) $(GO_BUILD_FLAGS) -o $@.tmp ./bridge
+	$(Q)$(OBJCOPY) --rename-section .init_array=as_go_init $@.tmp $@
 	@rm -f $@.tmp $@.h
 
 # nodelete: an unload leaves the Go runtime in place, since it cannot be stopped. Bsymbolic and the version script: one
 # exported symbol, and no other module's symbols in our place.
 $(MODULE): $(SHIM_OBJECTS) $(BUILD)/go/bridge.a mod/exports.map
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJECTS) $(BUILD)/go/bridge.a -lpthread \
+	@echo "ld   $@"
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJECTS) $(BUILD)/go/bridge.a -lpthread \
 		-Wl,-z,nodelete -Wl,-z,relro -Wl,-Bsymbolic -Wl,--version-script=mod/exports.map
 
 .PHONY: FORCE
