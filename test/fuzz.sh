@@ -6,6 +6,6 @@ GO=${GO:-go}
 for package in $("$GO" list ./goside/...); do
 	for name in $("$GO" test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
 		echo "== $package $name, $time"
-		"$GO" test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$package"
+		"$GO" test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 5s "$package"
 	done
 done
