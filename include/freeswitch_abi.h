@@ -303,6 +303,8 @@ typedef struct switch_directories switch_directories;
 #define SWITCH_CHANNEL_LOG SWITCH_CHANNEL_ID_LOG, __FILE__, __func__, __LINE__, NULL
 #define SWITCH_CHANNEL_UUID_LOG(x) SWITCH_CHANNEL_ID_LOG, __FILE__, __func__, __LINE__, (x)
 #define switch_core_session_locate(uuid) switch_core_session_perform_locate(uuid, __FILE__, __func__, __LINE__)
+#define switch_core_session_force_locate(uuid)                                                                         \
+	switch_core_session_perform_force_locate(uuid, __FILE__, __func__, __LINE__)
 #define switch_core_session_alloc(session, memory)                                                                     \
 	switch_core_perform_session_alloc(session, memory, __FILE__, __func__, __LINE__)
 #define switch_channel_get_variable(channel, name) switch_channel_get_variable_dup(channel, name, SWITCH_TRUE, -1)
@@ -348,6 +350,8 @@ void switch_xml_free(switch_xml_t xml);
 
 switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, const char *file, const char *func,
 														  int line);
+switch_core_session_t *switch_core_session_perform_force_locate(const char *uuid_str, const char *file,
+																const char *func, int line);
 void switch_core_session_rwunlock(switch_core_session_t *session);
 char *switch_core_session_get_uuid(switch_core_session_t *session);
 switch_channel_t *switch_core_session_get_channel(switch_core_session_t *session);

@@ -67,8 +67,8 @@ static inline void as_ring_init(as_ring_t *r, uint32_t size)
 /*
  * Media thread. Room for one frame of up to max_bytes, header in front, or NULL when the ring is full (the caller then
  * counts it with as_ring_drop). Nothing is visible to the reader before as_ring_commit; not committing costs nothing.
- * Header and frame together must be at most half the ring: a larger one can find even an empty ring full, for ever, when
- * the place to write at is in its middle.
+ * Header and frame together must be at most half the ring: a larger one can find even an empty ring full, for ever,
+ * when the place to write at is in its middle.
  */
 static inline as_frame_hdr_t *as_ring_reserve(as_ring_t *r, uint32_t max_bytes)
 {

@@ -56,7 +56,9 @@ as_status_t as_channel_set(const char *uuid, const char *name, const char *value
 
 as_status_t as_event_fire(const char *uuid, const char *stream, const char *subclass, const char *body)
 {
-	switch_core_session_t *session = switch_core_session_locate(uuid);
+	/* Forced: a session that was hung up but not destroyed yet is found too, so that the last event of its streams is
+	 * heard. A plain locate finds nothing from the hang-up on. */
+	switch_core_session_t *session = switch_core_session_force_locate(uuid);
 	switch_event_t *event = NULL;
 	as_status_t status = AS_NO_MEMORY;
 

@@ -202,7 +202,7 @@ static void cmd_stats(const char *arg, FILE *out)
 		return;
 	}
 	if (arg && *arg) {
-		switch_core_session_t *s = session_find_locked_any(arg);
+		switch_core_session_t *s = switch_core_session_perform_force_locate(arg, HOST_HERE);
 
 		if (!s) {
 			fprintf(out, session_ending(arg) ? "+OK ending\n" : "-ERR No such channel!\n");

@@ -247,7 +247,6 @@ typedef struct host_originate {
 
 switch_core_session_t *session_create(const host_originate_t *o, char *why, size_t why_len);
 void session_check(const switch_core_session_t *s, const char *fn);
-switch_core_session_t *session_find_locked_any(const char *uuid); /* as locate, but also one that is hung up */
 bool session_ending(const char *uuid); /* it is not gone yet, though it may not be found any more */
 unsigned session_count(void);
 unsigned long session_total(void), session_locates(void);

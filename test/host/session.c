@@ -123,9 +123,13 @@ switch_core_session_t *switch_core_session_perform_locate(const char *uuid_str, 
 	return find(uuid_str, file, line, false);
 }
 
-switch_core_session_t *session_find_locked_any(const char *uuid)
+switch_core_session_t *switch_core_session_perform_force_locate(const char *uuid_str, const char *file,
+																const char *func, int line)
 {
-	return find(uuid, __FILE__, __LINE__, true);
+	(void)func;
+	if (!uuid_str) return NULL;
+	atomic_fetch_add(&locates, 1);
+	return find(uuid_str, file, line, true);
 }
 
 bool session_ending(const char *uuid)
@@ -353,7 +357,7 @@ void session_each(void (*fn)(switch_core_session_t *s, void *arg), void *arg)
 	}
 	pthread_mutex_unlock(&table_mutex);
 	for (unsigned i = 0; i < n; i++) {
-		switch_core_session_t *s = session_find_locked_any(uuids[i]);
+		switch_core_session_t *s = switch_core_session_perform_force_locate(uuids[i], HOST_HERE);
 
 		if (!s) continue;
 		fn(s, arg);
