@@ -80,6 +80,8 @@ typedef enum {
 	SWITCH_ABC_TYPE_CLOSE = 8
 } switch_abc_type_t;
 
+typedef enum { SWITCH_MEDIA_TYPE_AUDIO } switch_media_type_t;
+
 typedef enum { SWITCH_DTMF_UNKNOWN } switch_dtmf_source_t;
 
 typedef enum { SWITCH_DTMF_RECV, SWITCH_DTMF_SEND } switch_dtmf_direction_t;
@@ -197,6 +199,22 @@ typedef struct {
 	int32_t flags;
 	switch_dtmf_source_t source;
 } switch_dtmf_t;
+
+typedef struct switch_timer_interface switch_timer_interface_t;
+
+typedef struct switch_timer {
+	int interval; /* ms */
+	uint32_t flags;
+	unsigned int samples; /* per interval */
+	uint32_t samplecount;
+	uint32_t last_samplecount;
+	switch_timer_interface_t *timer_interface;
+	switch_memory_pool_t *memory_pool;
+	void *private_info;
+	switch_size_t diff;
+	int64_t start;
+	uint64_t tick;
+} switch_timer_t;
 
 /* ---- module interface ---- */
 
@@ -361,6 +379,7 @@ switch_status_t switch_core_session_get_read_impl(switch_core_session_t *session
 switch_status_t switch_core_session_get_write_impl(switch_core_session_t *session, switch_codec_implementation_t *impp);
 switch_status_t switch_core_session_write_frame(switch_core_session_t *session, switch_frame_t *frame,
 												switch_io_flag_t flags, int stream_id);
+switch_timer_t *switch_core_media_get_timer(switch_core_session_t *session, switch_media_type_t mtype);
 switch_status_t switch_core_session_send_dtmf_string(switch_core_session_t *session, const char *dtmf_string);
 switch_status_t switch_core_event_hook_add_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);
 switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension, const char *dialplan,

@@ -14,6 +14,7 @@
 #define FOREIGN_FRAMES_X2 5    /* somebody else writes if his last frame is younger than 2.5 of the channel's frames */
 #define RESYNC_FRAMES 3        /* later than this is not caught up with a burst, but skipped */
 #define DEFAULT_PTIME_US 20000 /* where the channel does not say */
+#define STALL_NS 1000000       /* a write that took longer than this has waited for the channel's own tick */
 
 /* guards list, stopping and poked; never held while calling out */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -65,6 +66,26 @@ static bool codec_ready(as_stream_t *s, const switch_codec_implementation_t *imp
 	return s->pacer_frame_bytes > 0 && s->pacer_frame_bytes <= SWITCH_RECOMMENDED_BUFFER_SIZE;
 }
 
+/*
+ * The frame's RTP timestamp. It must not be 0: FreeSWITCH's RTP layer takes that as "use the clock" and then waits for
+ * the clock's next tick, up to a whole frame, while it holds the channel's write side. So the frame says what that
+ * clock would: the count of the channel's media timer, which the reading thread keeps, or our own where there is none.
+ */
+static uint32_t timestamp(as_stream_t *s, switch_core_session_t *session, uint32_t samples)
+{
+	const switch_timer_t *clock = switch_core_media_get_timer(session, SWITCH_MEDIA_TYPE_AUDIO);
+	uint32_t step = clock && clock->samples ? clock->samples : samples; /* G.722 counts at half its sampling rate */
+	uint32_t ts = s->pacer_ts + step;
+
+	if (clock) {
+		int32_t off = (int32_t)(ts - clock->samplecount);
+
+		/* after a pause, or where others have written meanwhile */
+		if (off > (int32_t)(2 * step) || off < -(int32_t)(2 * step)) ts = clock->samplecount;
+	}
+	return s->pacer_ts = ts ? ts : step;
+}
+
 static void write_silence(as_stream_t *s)
 {
 	static int16_t
@@ -86,6 +107,7 @@ static void write_silence(as_stream_t *s)
 		frame.samples = s->pacer_frame_bytes / (uint32_t)sizeof(int16_t) / s->pacer_channels;
 		frame.rate = s->pacer_rate;
 		frame.channels = s->pacer_channels;
+		frame.timestamp = timestamp(s, session, frame.samples);
 		switch_core_session_write_frame(session, &frame, SWITCH_IO_FLAG_NONE, 0);
 	}
 	switch_core_session_rwunlock(session);
@@ -108,6 +130,9 @@ static int64_t serve(as_stream_t *s, int64_t now)
 	next_due = s->pacer_due_ns + ptime;
 	if (now - next_due > RESYNC_FRAMES * ptime) next_due = now + ptime;
 	write_silence(s);
+	/* Where it waited all the same (a codec that makes FreeSWITCH drop the timestamp), the tick was just now: go on
+	 * behind it, so that the next frame finds it passed and holds up nobody. */
+	if ((int64_t)as_now_ns() - now > STALL_NS) next_due = (int64_t)as_now_ns() + ptime;
 	return s->pacer_due_ns = next_due;
 }
 
@@ -136,8 +161,9 @@ static void remove_closed(void)
 static void *run(void *unused)
 {
 	(void)unused;
+	pthread_setname_np(pthread_self(), "audio_pacer"); /* to tell it from FreeSWITCH's own in top and in a debugger */
 	for (;;) {
-		int64_t next = 0, now;
+		int64_t next = 0;
 		struct timespec until;
 		as_stream_t *s;
 		bool end;
@@ -150,9 +176,8 @@ static void *run(void *unused)
 		pthread_mutex_unlock(&lock);
 		if (end) return NULL;
 
-		now = (int64_t)as_now_ns();
 		for (; s; s = s->pacer_next) {
-			int64_t due = serve(s, now);
+			int64_t due = serve(s, (int64_t)as_now_ns());
 
 			if (due && (!next || due < next)) next = due;
 		}

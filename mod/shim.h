@@ -38,6 +38,7 @@ typedef struct as_stream {
 	switch_codec_t pacer_codec;
 	bool pacer_codec_ready;
 	uint32_t pacer_rate, pacer_channels, pacer_ptime_us, pacer_frame_bytes;
+	uint32_t pacer_ts; /* RTP timestamp of the last frame written, 0: none */
 } as_stream_t;
 
 static inline uint64_t as_now_ns(void)

@@ -21,8 +21,8 @@ import (
 const maxScratch = 64 << 10
 
 // decodeStreamAudio reads data of streamAudio: audioDataType, audioData, sampleRate (must be there for raw, 8000 when it
-// is absent for pcmu and pcma, and not looked at for wav, mp3 and ogg, which say it themselves) and channels (1 or 2,
-// optional, not for files).
+// is absent for pcmu and pcma, and not looked at for wav, mp3 and ogg, which say it themselves), channels (1 or 2,
+// optional, not for files) and play (true: a wav, mp3 or ogg file is played instead of stored).
 //
 // Empty audioData is nothing to play, and a mistake where a file is to be stored. L16 of an odd length is left as it is
 // for the player.
@@ -30,7 +30,7 @@ func decodeStreamAudio(body gjson.Result, playback bool, into *Message) error {
 	if !body.IsObject() {
 		return bad("streamAudio", "data", body, "an object")
 	}
-	var kind, rate, channels, audio gjson.Result
+	var kind, rate, channels, play, audio gjson.Result
 	body.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "audioDataType":
@@ -39,6 +39,8 @@ func decodeStreamAudio(body gjson.Result, playback bool, into *Message) error {
 			setOnce(&rate, value)
 		case "channels":
 			setOnce(&channels, value)
+		case "play":
+			setOnce(&play, value)
 		case "audioData":
 			setOnce(&audio, value)
 		}
@@ -78,6 +80,9 @@ func decodeStreamAudio(body gjson.Result, playback bool, into *Message) error {
 			into.Channels = int(channels.Num)
 		}
 	}
+	if play.Exists() && !play.IsBool() {
+		return bad("streamAudio", "data.play", play, "true or false")
+	}
 	if audio.Type != gjson.String {
 		// its value is not shown: it may be the audio
 		return fmt.Errorf("%w: streamAudio: data.audioData is %s; expected a string of base64", ErrBadMessage, typeName(audio))
@@ -100,7 +105,12 @@ func decodeStreamAudio(body gjson.Result, playback bool, into *Message) error {
 	if len(contents) == 0 {
 		return fmt.Errorf("%w: streamAudio: data.audioData is empty; expected the contents of a file", ErrBadMessage)
 	}
-	into.Kind, into.FileData, into.FileType = File, contents, fileType(kind.Str, into.Rate)
+	into.FileData, into.FileType = contents, fileType(kind.Str, into.Rate)
+	if playback && play.Bool() {
+		into.Kind = PlayFile
+		return nil
+	}
+	into.Kind = File
 	into.PlayBody = playBody(body)
 	return nil
 }

@@ -15,6 +15,7 @@ const (
 	Other    Kind = iota // nothing that is known here: a json event, no more
 	Audio                // play Audio
 	File                 // store File and announce it with a play event
+	PlayFile             // decode File and play it
 	Clear                // drop the playback queue
 	Mark                 // report when all that was queued before it has been played
 	Pause                // hold playback

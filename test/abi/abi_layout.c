@@ -23,6 +23,7 @@
 	X(switch_call_cause_t) X(switch_codec_type_t) X(switch_channel_state_t) X(switch_channel_flag_t) \
 	X(switch_abc_type_t) X(switch_dtmf_source_t) X(switch_dtmf_direction_t) X(switch_xml_t) X(switch_frame_t) \
 	X(switch_codec_t) X(switch_codec_implementation_t) X(switch_audio_resampler_t) X(switch_dtmf_t) \
+	X(switch_timer_t) X(switch_media_type_t) \
 	X(switch_stream_handle_t) X(switch_application_interface_t) X(switch_api_interface_t) \
 	X(switch_loadable_module_function_table_t) X(switch_directories) X(struct switch_directories) \
 	X(struct switch_xml) X(struct switch_frame) X(struct switch_codec) X(struct switch_codec_implementation) \
@@ -46,7 +47,7 @@
 	X(SWITCH_CAUSE_NORMAL_CLEARING) X(SWITCH_CODEC_TYPE_AUDIO) X(CS_NEW) X(CS_EXECUTE) X(CS_PARK) X(CS_HANGUP) \
 	X(CS_DESTROY) X(CF_ANSWERED) X(CF_HOLD) X(CF_PROXY_MODE) X(CF_PROXY_MEDIA) X(SWITCH_ABC_TYPE_INIT) \
 	X(SWITCH_ABC_TYPE_READ) X(SWITCH_ABC_TYPE_WRITE) X(SWITCH_ABC_TYPE_WRITE_REPLACE) \
-	X(SWITCH_ABC_TYPE_READ_REPLACE) X(SWITCH_ABC_TYPE_CLOSE) X(SWITCH_DTMF_UNKNOWN) X(SWITCH_DTMF_RECV) \
+	X(SWITCH_ABC_TYPE_READ_REPLACE) X(SWITCH_ABC_TYPE_CLOSE) X(SWITCH_DTMF_UNKNOWN) X(SWITCH_MEDIA_TYPE_AUDIO) X(SWITCH_DTMF_RECV) \
 	X(SWITCH_DTMF_SEND) X(SMBF_READ_STREAM) X(SMBF_WRITE_STREAM) X(SMBF_WRITE_REPLACE) X(SMBF_STEREO) \
 	X(SMBF_NO_PAUSE) X(SMBF_FIRST) X(SAF_NONE) X(SWITCH_IO_FLAG_NONE) X(SWITCH_CODEC_FLAG_ENCODE) \
 	X(SWITCH_CODEC_FLAG_DECODE) X(SWITCH_API_VERSION) X(SWITCH_RECOMMENDED_BUFFER_SIZE) \
@@ -120,7 +121,10 @@
 	X(switch_audio_resampler_t, to_rate) X(switch_audio_resampler_t, factor) \
 	X(switch_audio_resampler_t, rfactor) X(switch_audio_resampler_t, to) X(switch_audio_resampler_t, to_len) \
 	X(switch_audio_resampler_t, to_size) X(switch_audio_resampler_t, channels) X(switch_dtmf_t, digit) \
-	X(switch_dtmf_t, duration) X(switch_dtmf_t, flags) X(switch_dtmf_t, source)
+	X(switch_dtmf_t, duration) X(switch_dtmf_t, flags) X(switch_dtmf_t, source) X(switch_timer_t, interval) \
+	X(switch_timer_t, flags) X(switch_timer_t, samples) X(switch_timer_t, samplecount) \
+	X(switch_timer_t, last_samplecount) X(switch_timer_t, timer_interface) X(switch_timer_t, memory_pool) \
+	X(switch_timer_t, private_info) X(switch_timer_t, diff) X(switch_timer_t, start) X(switch_timer_t, tick)
 
 #define MACROS(X) \
 	X(switch_core_session_locate(a)) X(switch_core_session_force_locate(a)) X(switch_core_session_alloc(a, b)) \
@@ -155,6 +159,7 @@ SAME(switch_memory_pool_t, struct fspr_pool_t)
 SAME(switch_mutex_t, struct fspr_thread_mutex_t)
 SAME(switch_thread_rwlock_t, struct fspr_thread_rwlock_t)
 SAME(switch_codec_interface_t, struct switch_codec_interface)
+SAME(switch_timer_interface_t, struct switch_timer_interface)
 SAME(switch_codec_settings_t, union switch_codec_settings)
 SAME(switch_loadable_module_interface_t, struct switch_loadable_module_interface)
 SAME(__typeof__(SWITCH_GLOBAL_dirs), switch_directories)

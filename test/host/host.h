@@ -231,6 +231,7 @@ struct switch_core_session {
 	char *out_path, *heard_path;
 	unsigned sink_part;
 	uint64_t heard_next_ns;
+	switch_timer_t timer; /* the media clock, kept by the session's thread */
 	_Atomic bool stop_broadcast;
 	host_counts_t n;
 };

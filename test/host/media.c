@@ -344,6 +344,23 @@ static void end_of_call(switch_core_session_t *s)
 	session_destroy(s);
 }
 
+/* Other threads read the count while it is written, in FreeSWITCH too. */
+static void count_tick(switch_core_session_t *s)
+{
+	const switch_codec_implementation_t *impl = s->read_codec.implementation;
+
+	s->timer.interval = impl->microseconds_per_packet / 1000;
+	s->timer.samples = impl->samples_per_packet;
+	s->timer.tick++;
+	__atomic_store_n(&s->timer.samplecount, s->timer.samplecount + impl->samples_per_packet, __ATOMIC_RELAXED);
+}
+
+switch_timer_t *switch_core_media_get_timer(switch_core_session_t *session, switch_media_type_t mtype)
+{
+	session_check(session, __func__);
+	return mtype == SWITCH_MEDIA_TYPE_AUDIO ? &session->timer : NULL;
+}
+
 static void *session_main(void *arg)
 {
 	switch_core_session_t *s = arg;
@@ -366,6 +383,7 @@ static void *session_main(void *arg)
 		now = now_ns();
 		note_lateness(s, now - next, packet);
 		atomic_fetch_add_explicit(&s->n.ticks, 1, memory_order_relaxed);
+		count_tick(s);
 		if (channel_ready(&s->channel, true) && !channel_flag(&s->channel, CF_PROXY_MEDIA)) tick(s, &codec, buf);
 	}
 	if (codec.mutex) codec_done_host(&codec);
