@@ -127,6 +127,11 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 		 * the samples is there because the core pads short frames in place. */
 		src = in->data;
 		s->out = *in;
+		/* Not the packet it came in, and no longer flagged as one: the RTP layer would send that instead (a bridge
+		 * between two legs of one codec passes packets through). */
+		s->out.packet = NULL;
+		s->out.packetlen = 0;
+		s->out.flags = 0;
 		s->out.data = s->out_samples;
 		s->out.buflen = SWITCH_RECOMMENDED_BUFFER_SIZE;
 		for (uint32_t i = 0; i < n; i++) {
