@@ -98,8 +98,9 @@ func (m *Module) start(uuid string, cmd command.Command) (err error) {
 	if err := m.reserve(k); err != nil {
 		return err
 	}
+	begun := false
 	defer func() {
-		if err != nil {
+		if !begun { // an error, or a panic on its way to the reply
 			m.mu.Lock()
 			delete(m.streams, k)
 			m.mu.Unlock()
@@ -138,8 +139,9 @@ func (m *Module) start(uuid string, cmd command.Command) (err error) {
 	s := stream.New(stream.Params{
 		Host: m.host, Pump: m.pump, Lane: m.workers.Lane(), Dialect: m.dialect, UUID: uuid, Command: cmd, Settings: own,
 		MaxMessage: set.MaxMessage, MinTLS: set.MinTLS, UserAgent: "mod_audio_stream/" + Version, Attached: got,
-		OnEnd: m.forget,
+		OnClosing: m.release, OnEnd: m.forget,
 	})
+	begun = true
 	m.streams[k] = s
 	m.all[s] = struct{}{}
 	m.started.Add(1)

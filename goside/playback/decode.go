@@ -23,10 +23,11 @@ const maxWidth = 4
 
 // remainder is what a message left of a sample that it did not finish. It waits for the next message of the same kind.
 type remainder struct {
-	bytes [maxWidth]byte
-	n     int
-	rate  int
-	width int
+	bytes    [maxWidth]byte
+	n        int
+	rate     int
+	format   Format
+	channels int
 }
 
 // decoder turns one message into mono samples.
@@ -46,7 +47,7 @@ func decode(data []byte, format Format, rate, channels int, rest *remainder) dec
 		width = 2 * channels
 	}
 	d := decoder{format: format, channels: channels}
-	if rest.n > 0 && rest.rate == rate && rest.width == width {
+	if rest.n > 0 && rest.rate == rate && rest.format == format && rest.channels == channels {
 		k := copy(rest.bytes[rest.n:width], data)
 		data = data[k:]
 		if rest.n += k; rest.n < width {
@@ -56,7 +57,7 @@ func decode(data []byte, format Format, rate, channels int, rest *remainder) dec
 	}
 	whole := len(data) / width * width
 	d.data = data[:whole]
-	*rest = remainder{rate: rate, width: width, n: len(data) - whole}
+	*rest = remainder{rate: rate, format: format, channels: channels, n: len(data) - whole}
 	copy(rest.bytes[:], data[whole:])
 	return d
 }

@@ -20,6 +20,11 @@ const MaxMarks = 4096
 // so that a server that sends in real time and is late by a frame or two does not stop and start.
 const grace = 60 * time.Millisecond
 
+// prime is how much audio must be there before the first of it is handed to the media thread, at the start and after it ran
+// dry: one frame at the usual ptime. A server that sends in pieces of less would be heard piece by piece, with silence
+// between, otherwise. What is not followed by more goes out after the same time.
+const prime = 20 * time.Millisecond
+
 // resampleMargin is how many samples more than the ratio of the rates says a resampler may give: one input sample's
 // worth, at most 48 kHz from 8 kHz, and room to round.
 const resampleMargin = 16
@@ -64,18 +69,23 @@ type Player struct {
 
 	pos       uint64 // ring position looked at last
 	playedNS  int64
-	playing   bool // between Started and Stopped
+	playing   bool          // between Started and Stopped
+	prime     time.Duration // the constant; tests change it
+	primed    bool          // audio goes on to the ring
+	since     time.Time     // when priming began
 	paused    bool
 	closed    bool
 	lastSound time.Time // when there was last something to play
 
 	dries                               uint64 // the media's count of running dry, as last looked at
+	from                                uint64 // ring position at Started
 	underruns, clears, marks, overflows uint64
 }
 
 // New makes a player over an attached media's playout ring. max is the longest queue.
 func New(media host.Media, max time.Duration, resample func(from, to, channels int) (host.Resampler, error), observer Observer) *Player {
-	return &Player{media: media, observer: observer, resample: resample, max: max, ringRate: media.PlayoutRate()}
+	return &Player{media: media, observer: observer, resample: resample, max: max, prime: prime,
+		ringRate: media.PlayoutRate()}
 }
 
 // Play queues audio of any length: L16 little-endian, G.711, at rate Hz with 1 or 2 interleaved channels (two are averaged;
@@ -92,6 +102,7 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 	if n == 0 {
 		return nil
 	}
+	p.account() // what has been heard by now makes room
 	var err error
 	room := int((int64(p.max) - p.aheadNS()) * int64(rate) / 1e9)
 	if n > room {
@@ -103,7 +114,9 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 			return err
 		}
 	}
-	p.account()
+	if p.q.empty() && p.pos == p.media.Queued() { // there was nothing left to hear
+		p.primed, p.since = false, time.Now()
+	}
 	p.q.put(rate, n, d.read)
 	p.queuedNS += samplesNS(n, rate)
 	p.lastSound = time.Now()
@@ -113,8 +126,8 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 		p.dries = u
 	} else if !p.playing {
 		p.playing = true
-		p.dries = u
-		p.media.SetWanted(!p.paused) // after fill, so that the pacer's first frame finds something
+		p.dries, p.from = u, p.pos
+		p.want() // after fill, so that the pacer's first frame finds something
 		p.observer.Playback(events.Started, p.played(), p.ahead())
 	}
 	return err
@@ -188,7 +201,7 @@ func (p *Player) setPaused(paused bool, status string) {
 	}
 	p.paused = paused
 	p.media.SetPaused(paused)
-	p.media.SetWanted(p.playing && !paused)
+	p.want()
 	p.account()
 	p.lastSound = time.Now()
 	p.observer.Playback(status, p.played(), p.ahead())
@@ -232,8 +245,8 @@ func (p *Player) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
+		defer func() { p.closed = true }() // also when the observer fails: the media is about to go
 		p.clear()
-		p.closed = true
 	}
 }
 
@@ -266,7 +279,12 @@ func (p *Player) aheadNS() int64 {
 }
 
 // account notes what the media thread has played since the last look.
-func (p *Player) account() { p.advance(p.media.Position()) }
+func (p *Player) account() {
+	p.advance(p.media.Position())
+	if p.playing && p.pos == p.from {
+		p.dries = p.media.Underruns() // no gap before the first sample: behind a clear a full ring takes audio a frame later
+	}
+}
 
 func (p *Player) advance(pos uint64) {
 	if pos > p.pos {
@@ -280,6 +298,13 @@ func (p *Player) advance(pos uint64) {
 func (p *Player) fill() {
 	if rate := p.media.PlayoutRate(); rate != p.ringRate {
 		p.retune(rate)
+	}
+	if !p.primed {
+		if p.q.empty() || p.queuedNS < int64(p.prime) && time.Since(p.since) < p.prime {
+			return
+		}
+		p.primed = true
+		defer p.want()
 	}
 	for !p.q.empty() {
 		// A ring's length is a fraction of a second; what it gets is bounded by its space, counted in its own rate.
@@ -315,6 +340,9 @@ func (p *Player) fill() {
 	p.wake()
 }
 
+// want tells the pacer whether there is something to write for.
+func (p *Player) want() { p.media.SetWanted(p.playing && p.primed && !p.paused) }
+
 func (p *Player) takeFromQueue(n, rate int) {
 	p.q.drop(n)
 	p.queuedNS = max(0, p.queuedNS-samplesNS(n, rate))
@@ -342,8 +370,9 @@ func (p *Player) dropResampler() {
 
 func (p *Player) reportMarks(pos uint64) {
 	for len(p.inRing) > 0 && p.inRing[0].pos <= pos {
-		p.observer.Mark(p.inRing[0].name, events.Played, p.played())
+		name := p.inRing[0].name
 		p.inRing = p.inRing[1:]
+		p.observer.Mark(name, events.Played, p.played())
 	}
 }
 

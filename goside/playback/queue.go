@@ -8,6 +8,9 @@ const blockSamples = 2048
 
 var blocks = sync.Pool{New: func() any { return new([blockSamples]int16) }}
 
+// keepSegments is how long a list of segments is kept when its queue is empty.
+const keepSegments = 64
+
 // segment is a run of samples of one rate.
 type segment struct {
 	rate       int
@@ -64,8 +67,17 @@ func (q *queue) drop(n int) {
 	}
 	blocks.Put(s.block)
 	s.block = nil
-	if q.head++; q.head == len(q.segs) {
-		q.segs, q.head = q.segs[:0], 0
+	switch q.head++; {
+	case q.head == len(q.segs):
+		if q.head = 0; cap(q.segs) > keepSegments {
+			q.segs = nil // a burst's list is not kept for the life of the call
+		}
+		q.segs = q.segs[:0]
+	case q.head > keepSegments && q.head >= len(q.segs)/2:
+		// A queue that never runs empty, because the server stays ahead of the caller, would grow for ever otherwise.
+		n := copy(q.segs, q.segs[q.head:])
+		clear(q.segs[n:])
+		q.segs, q.head = q.segs[:n], 0
 	}
 }
 
@@ -76,8 +88,6 @@ func (q *queue) clear() (ns int64) {
 		ns += samplesNS(s.end-s.start, s.rate)
 		q.drop(s.end - s.start)
 	}
-	q.segs = nil // a burst's list is not kept for the life of the call
-	q.head = 0
 	return ns
 }
 

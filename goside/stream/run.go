@@ -26,9 +26,6 @@ const stable = lastDelay
 // closeDeadline is how long the server may take to answer our close frame.
 const closeDeadline = time.Second
 
-// drainDeadline is how long the pump may take to empty the ring of a bug that is gone. It takes a window.
-const drainDeadline = 2 * time.Second
-
 // queueAudio is how much audio waits at most for a server that does not read. Longer would only make what it reads
 // later older.
 const queueAudio = time.Second
@@ -122,13 +119,21 @@ func (s *Stream) wait(d time.Duration) *ending {
 
 func (s *Stream) stopNow() *ending {
 	e := stoppedEnding()
+	if s.broken.Load() {
+		e = errorEnding(errInternal)
+	}
 	return &e
 }
 
+// hungUp is the ending of a bug that is gone. A stop removes the bug, too.
 func (s *Stream) hungUp() *ending {
-	e := stoppedEnding()
-	e.hungUp = true
-	return &e
+	e := s.stopNow()
+	select {
+	case <-s.stopped:
+	default:
+		e.hungUp = true
+	}
+	return e
 }
 
 // dial connects, unless the stream's end comes first. The dialling goroutine has ended when it returns.
@@ -163,7 +168,7 @@ func (s *Stream) dial() (over *ending, conn *wsclient.Conn, err error) {
 	return over, nil, nil
 }
 
-var errInternal = &wsclient.Error{Code: events.IO, Text: "internal error while connecting"}
+var errInternal = &wsclient.Error{Code: events.IO, Text: "internal error, see the log"}
 
 func (s *Stream) config() wsclient.Config {
 	set, cmd := s.p.Settings, s.p.Command
@@ -171,7 +176,7 @@ func (s *Stream) config() wsclient.Config {
 		URL: cmd.URL, Headers: set.ExtraHeaders, Subprotocol: set.Subprotocol, Timeout: set.ConnectTimeout,
 		CAFile: set.TLSCAFile, CertFile: set.TLSCertFile, KeyFile: set.TLSKeyFile, SkipHostname: set.TLSSkipHostname,
 		MinTLS: s.p.MinTLS, Deflate: set.Deflate, MaxMessage: s.p.MaxMessage, HeartBeat: set.HeartBeat,
-		QueueBytes: max(s.audioBytes(queueAudio), minQueueBytes), UserAgent: s.p.UserAgent,
+		QueueBytes: s.queueBytes(), UserAgent: s.p.UserAgent,
 		OnSent: func(ns int64, _ int) {
 			s.stats.FramesSent.Add(1)
 			s.stats.Latency.Add(time.Duration(mono.Now() - ns))
@@ -188,6 +193,16 @@ func (s *Stream) config() wsclient.Config {
 	}
 }
 
+// frameOverhead is more than what a frame needs in the connection's queue besides its audio.
+const frameOverhead = 64
+
+// queueBytes also holds what was kept while connecting: over wss all of it goes through the queue at once.
+func (s *Stream) queueBytes() int {
+	d := max(queueAudio, s.p.Settings.ConnectBuffer)
+	frames := int(d/(time.Duration(s.p.Settings.BufferMS)*time.Millisecond)) + 1
+	return max(s.audioBytes(d)+frames*frameOverhead, minQueueBytes)
+}
+
 // audioBytes is the size of that much audio on the wire.
 func (s *Stream) audioBytes(d time.Duration) int {
 	return int(int64(s.p.Command.Rate) * int64(d/time.Millisecond) / 1000 * int64(2*s.p.Command.Mix.Channels()))
@@ -195,6 +210,12 @@ func (s *Stream) audioBytes(d time.Duration) int {
 
 // connected runs one connection: first the texts that open it, then audio, until it is lost (error) or the stream ends.
 func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
+	s.countUnsent(conn)
+	s.socket.Store(conn)
+	defer func() {
+		s.socket.Store(nil)
+		conn.Abort() // closed already, unless this is a panic
+	}()
 	for _, text := range s.p.Dialect.Open(s.p.Command.Text) {
 		if err := conn.SendText(text); err != nil {
 			s.log(host.LevelWarning, "metadata not sent: %v", err)
@@ -203,8 +224,7 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 	s.setState(Streaming)
 	s.log(host.LevelInfo, "connected to %s", s.url)
 	s.post(events.SubclassConnect, events.Connected(), true)
-	s.openTexts(conn)
-	s.conn.Store(conn) // from here on the pump sends audio, behind the metadata
+	s.openTexts(conn) // from here on the pump sends audio, behind the metadata
 	s.p.Pump.Wake()
 
 	gone := make(chan error, 1)
@@ -247,9 +267,7 @@ func (s *Stream) leave(conn *wsclient.Conn, gone <-chan error, over *ending) *en
 	}
 	s.detach()
 	s.waitDrained()
-	if s.player != nil {
-		s.player.Close()
-	}
+	s.closePlayer()
 	s.closeTexts()
 	text, ok := s.finalText()
 	for _, t := range s.p.Dialect.Close(text, ok) {
@@ -272,6 +290,14 @@ func (s *Stream) finalText() (string, bool) {
 	return *s.stopText, true
 }
 
+// countUnsent counts what the end of the last connection left unsent, once the pump has let go of it.
+func (s *Stream) countUnsent(next *wsclient.Conn) {
+	if s.last != nil {
+		s.stats.LostSend.Add(uint64(s.last.UnsentFrames()))
+	}
+	s.last = next
+}
+
 // openTexts sends what waited for the connection; SendText goes to it directly from now on.
 func (s *Stream) openTexts(conn *wsclient.Conn) {
 	s.textMu.Lock()
@@ -281,19 +307,22 @@ func (s *Stream) openTexts(conn *wsclient.Conn) {
 			s.log(host.LevelWarning, "a text was not sent: %v", err)
 		}
 	}
-	s.texts, s.textBytes, s.open = nil, 0, true
+	s.texts, s.textBytes = nil, 0
+	s.conn.Store(conn) // under the lock, so that no text gets between: it would wait for a connection that is there
 }
 
 func (s *Stream) closeTexts() {
-	s.conn.Store(nil)
 	s.textMu.Lock()
-	s.open = false
-	s.textMu.Unlock()
+	defer s.textMu.Unlock()
+	s.conn.Store(nil)
 }
 
 // lost says whether the end of a connection is the end of the stream: a close frame and a broken protocol are; a
 // connection that just went away is not.
 func (s *Stream) lost(err error) (ending, bool) {
+	if s.broken.Load() {
+		return errorEnding(errInternal), true
+	}
 	var closed *wsclient.CloseError
 	if errors.As(err, &closed) {
 		reason := closed.Reason
@@ -328,47 +357,6 @@ func (s *Stream) end(e ending) {
 	s.setState(Closing)
 	s.detach()
 	s.waitDrained()
-	if s.player != nil {
-		s.player.Close()
-	}
+	s.closePlayer()
 	s.postLast(e.subclass, e.body)
-}
-
-// finish gives everything back. It does nothing twice.
-func (s *Stream) finish() {
-	s.detach()
-	s.waitDrained()
-	if s.player != nil {
-		s.player.Close()
-	}
-	s.postLast(events.SubclassError, events.ErrorBody(events.IO, "internal error"))
-	// Behind the events, so that a play event's file is there while it is being handled.
-	s.do(0, true, func() {
-		if err := s.files.close(); err != nil {
-			s.log(host.LevelWarning, "temporary files not removed: %v", err)
-		}
-	})
-	s.mediaMu.Lock()
-	s.freed = true
-	s.media.Free()
-	s.mediaMu.Unlock()
-	s.setState(Closed)
-}
-
-func (s *Stream) detach() {
-	if err := s.media.Detach(); err != nil && !errors.Is(err, host.ErrGone) {
-		s.log(host.LevelWarning, "media bug not removed: %v", err)
-	}
-	s.p.Pump.Wake()
-}
-
-// waitDrained waits for the pump to have taken the last frame, so that nothing of it is touched after the end.
-func (s *Stream) waitDrained() {
-	timer := time.NewTimer(drainDeadline)
-	defer timer.Stop()
-	select {
-	case <-s.drained:
-	case <-timer.C:
-		s.log(host.LevelError, "the capture ring was not emptied in %v", drainDeadline)
-	}
 }

@@ -58,6 +58,7 @@ type Params struct {
 	MinTLS     uint16
 	UserAgent  string
 	Attached   host.Attached
+	OnClosing  func(*Stream) // called before the last event is queued, so that its hearer can start anew; nil: none
 	OnEnd      func(*Stream) // called once, last; the stream's goroutine
 }
 
@@ -71,7 +72,10 @@ type Stream struct {
 	state  atomic.Int32
 	stats  stats.Stream
 
-	conn atomic.Pointer[wsclient.Conn] // nil while not connected
+	conn   atomic.Pointer[wsclient.Conn] // where audio and texts go; nil while not connected; set under textMu
+	socket atomic.Pointer[wsclient.Conn] // the same for Abort, until the socket is closed
+
+	last *wsclient.Conn // the owner's: the latest connection
 
 	// the owner's inbox
 	stopOnce  sync.Once
@@ -87,7 +91,6 @@ type Stream struct {
 	textMu    sync.Mutex
 	texts     [][]byte
 	textBytes int
-	open      bool // texts go to the connection
 
 	mediaMu sync.Mutex // guards media against being freed under a command; the pump and the player end before it
 	freed   bool
@@ -99,6 +102,7 @@ type Stream struct {
 	files    fileStore // files.go
 
 	overflowing atomic.Bool
+	broken      atomic.Bool // an internal error ends it
 }
 
 // New makes a stream over an attached bug and starts its life: it connects by itself, and what happens is told by
@@ -142,9 +146,7 @@ var (
 // 1000. A second call changes nothing.
 func (s *Stream) Stop(text string, has bool) {
 	s.stopOnce.Do(func() {
-		if has {
-			s.stopText = &text
-		}
+		s.setStopText(text, has)
 		close(s.stopped)
 	})
 	s.detach() // before the reply, so that a new stream can start behind it
@@ -153,14 +155,18 @@ func (s *Stream) Stop(text string, has bool) {
 // GracefulShutdown stops capturing, lets what is queued be heard and then does what Stop does.
 func (s *Stream) GracefulShutdown(text string, has bool) {
 	s.graceOnce.Do(func() {
-		if has {
-			s.textMu.Lock()
-			s.stopText = &text
-			s.textMu.Unlock()
-		}
+		s.setStopText(text, has)
 		s.mute(true)
 		close(s.graceful)
 	})
+}
+
+func (s *Stream) setStopText(text string, has bool) {
+	if has {
+		s.textMu.Lock()
+		s.stopText = &text
+		s.textMu.Unlock()
+	}
 }
 
 // SendText sends one text frame, or keeps it until the connection is there.
@@ -170,13 +176,16 @@ func (s *Stream) SendText(text string) error {
 	if s.State() >= Closing {
 		return errClosing
 	}
-	if s.open {
-		if conn := s.conn.Load(); conn != nil {
-			if err := conn.SendText([]byte(text)); err == nil {
-				return nil
-			}
+	if conn := s.conn.Load(); conn != nil {
+		switch err := conn.SendText([]byte(text)); {
+		case err == nil:
+			return nil
+		case errors.Is(err, wsclient.ErrQueueFull):
 			return errTexts
+		case !errors.Is(err, wsclient.ErrClosed):
+			return err
 		}
+		// The connection is lost, which its reader has yet to notice: the text waits for the next one.
 	}
 	if len(s.texts) >= maxPendingTexts || s.textBytes+len(text) > maxPendingTextBytes {
 		return errTexts
@@ -229,7 +238,7 @@ func (s *Stream) withPlayer(do func(*playback.Player)) error {
 // Abort ends the stream without any politeness towards the server, for an unload that has run out of time.
 func (s *Stream) Abort() {
 	s.Stop("", false)
-	if conn := s.conn.Load(); conn != nil {
+	if conn := s.socket.Load(); conn != nil {
 		conn.Abort()
 	}
 }
@@ -244,7 +253,15 @@ func (s *Stream) log(level host.Level, format string, args ...any) {
 func (s *Stream) guard(where string) {
 	if r := recover(); r != nil {
 		s.log(host.LevelError, "internal error in %s, the stream ends: %v\n%s", where, r, debug.Stack())
+		s.broken.Store(true)
 		s.Abort()
+	}
+}
+
+// noted recovers one step of the end, so that the others are still taken.
+func (s *Stream) noted(step string) {
+	if r := recover(); r != nil {
+		s.log(host.LevelError, "internal error in %s: %v\n%s", step, r, debug.Stack())
 	}
 }
 
@@ -259,6 +276,9 @@ func (s *Stream) post(subclass string, body []byte, must bool) {
 
 // postLast queues the stream's last event, once.
 func (s *Stream) postLast(subclass string, body []byte) {
+	if s.p.OnClosing != nil {
+		s.p.OnClosing(s)
+	}
 	s.sealMu.Lock()
 	defer s.sealMu.Unlock()
 	if !s.sealed {
@@ -289,7 +309,11 @@ type observer struct{ s *Stream }
 // Playback implements playback.Observer.
 func (o observer) Playback(status string, played, queued time.Duration) {
 	o.s.post(events.SubclassPlayback, events.Playback(status, played, queued), true)
-	if status == events.Stopped || status == events.Cleared {
+	switch status {
+	case events.Started, events.Resumed:
+		// The pump has to look for the end of it, and may be asleep: nothing is captured while paused or on hold.
+		o.s.p.Pump.Wake()
+	case events.Stopped, events.Cleared:
 		select {
 		case o.s.idle <- struct{}{}:
 		default:
