@@ -8,6 +8,8 @@
 
 #define MAX_PTIME_MS 120 /* FreeSWITCH's longest packet (SWITCH_MAX_INTERVAL); a ring holds at least two of them */
 
+#define CALLEE_MS 240 /* of what is written to the channel, kept until the caller's next frame is read */
+
 static void say(as_text_t *why, const char *text)
 {
 	why->ptr = strdup(text);
@@ -77,7 +79,11 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 					capture_ms / 10 * (uint32_t)sizeof(as_frame_hdr_t);
 	if (want->playback)
 		playout = bytes_of_ms(write_impl.actual_samples_per_second, 1, want->playout_ms) / sizeof(int16_t);
-	if (!(s = as_stream_new(uuid, capture_bytes, playout, write_impl.actual_samples_per_second))) {
+	if (!(s = as_stream_new(uuid, capture_bytes,
+							want->legs == 2 ? bytes_of_ms(write_impl.actual_samples_per_second, 1, CALLEE_MS) /
+												  (uint32_t)sizeof(int16_t)
+											: 0,
+							playout, write_impl.actual_samples_per_second))) {
 		say(why, "out of memory, or too many streams");
 		status = AS_NO_MEMORY;
 		goto done;
@@ -86,10 +92,10 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 	if (playout && want->replace)
 		atomic_store_explicit(&s->media.playout->mode, AS_PLAYOUT_REPLACE, memory_order_relaxed);
 
-	/* Two legs are always read side by side: FreeSWITCH's own mix distorts what clips, and its 0xFF fill can be told
-	 * from audio only while the legs are apart. */
-	if (want->legs == 2) flags |= SMBF_WRITE_STREAM | SMBF_STEREO;
-	if (want->playback) flags |= SMBF_WRITE_REPLACE;
+	/* The callee's leg is what is written to the channel, and it is taken where it is written, in WRITE_REPLACE:
+	 * FreeSWITCH's own pairing of the two legs (SMBF_WRITE_STREAM) waits for whole frames of both, or stands 0xFF bytes
+	 * in, and throws a frame away when the two threads are out of step. */
+	if (want->playback || want->legs == 2) flags |= SMBF_WRITE_REPLACE;
 	if (switch_core_media_bug_add(session, AS_BUG_NAME, NULL, as_bug_callback, s, 0, flags, &s->bug) !=
 		SWITCH_STATUS_SUCCESS) {
 		say(why, "FreeSWITCH could not attach a media bug to the channel");

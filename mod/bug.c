@@ -6,18 +6,87 @@
  */
 #include "shim.h"
 
-/* Callbacks in a row that find a caller frame but half a callee frame, until the bug's buffers are emptied. FreeSWITCH
- * waits for the other half for ever, and it never comes when the callee's writer stopped in the middle of a frame. */
-#define STUCK_CALLBACKS 4
+/* The callee's samples wait for the caller's frames. More than this many frames of them are too old: the oldest go,
+ * down to the second number. */
+#define CALLEE_FRAMES_MAX 5
+#define CALLEE_FRAMES_KEEP 2
 
 /* FreeSWITCH stands 0xFF bytes in for audio that is not there (CNG frames, PLC's break), which is the sample -1. A
  * frame of nothing else is silence, and silence is zeros on the wire. */
-static void clean_fill(int16_t *samples, uint32_t n, uint32_t step)
+static bool is_fill(const int16_t *samples, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i += step) {
-		if (samples[i] != -1) return;
+	for (uint32_t i = 0; i < n; i++) {
+		if (samples[i] != -1) return false;
 	}
-	for (uint32_t i = 0; i < n; i += step) samples[i] = 0;
+	return true;
+}
+
+/*
+ * The callee's n samples for one frame of the caller's; zeros where there are none. The two legs run on two threads, so
+ * samples are taken once more than a frame is there and from then on until none is left: one frame of the callee's leg
+ * is always in reserve against the threads' jitter.
+ */
+static void take_callee(as_stream_t *s, int16_t *out, uint32_t n)
+{
+	uint64_t have = atomic_load_explicit(&s->callee->tail, memory_order_acquire) -
+					atomic_load_explicit(&s->callee->head, memory_order_relaxed);
+	uint32_t took = 0;
+
+	while (have > (uint64_t)CALLEE_FRAMES_MAX * n) {
+		uint32_t old = as_playout_take(s->callee, out, n);
+
+		have -= old;
+		if (!old || have <= (uint64_t)CALLEE_FRAMES_KEEP * n) break;
+	}
+	if (!s->callee_on && have)
+		s->callee_on = have > n || ++s->callee_wait > 1; /* the last of it is not kept for ever */
+	if (s->callee_on) {
+		took = as_playout_take(s->callee, out, n);
+		s->callee_on = took == n;
+		s->callee_wait = 0;
+	}
+	memset(out + took, 0, (n - took) * sizeof(*out));
+}
+
+/* WRITE_REPLACE: keeps what is written to the channel for the caller's next frames. A stereo codec's channels are
+ * averaged. */
+static void keep_callee(as_stream_t *s, const int16_t *samples, uint32_t n, uint32_t channels)
+{
+	uint32_t room = as_playout_space(s->callee);
+
+	if (n > room) n = room; /* the caller's leg stands still: on hold, or its application does not read */
+	if (is_fill(samples, n * channels)) {
+		memset(s->taken, 0, n * sizeof(*s->taken));
+		samples = s->taken;
+	} else if (channels > 1) {
+		for (uint32_t i = 0; i < n; i++) {
+			int32_t sum = 0;
+
+			for (uint32_t c = 0; c < channels; c++) sum += samples[i * channels + c];
+			s->taken[i] = (int16_t)(sum / (int32_t)channels);
+		}
+		samples = s->taken;
+	}
+	as_playout_put(s->callee, samples, n);
+}
+
+/* Writes both legs side by side behind the header, caller first in each pair. Returns the samples written. */
+static uint32_t pair(as_stream_t *s, const int16_t *caller, uint32_t n, uint32_t channels, int16_t *out)
+{
+	/* the callee's go to the end of the room first, and are moved forward from there, never past the one being written
+	 */
+	int16_t *callee = out + n;
+
+	take_callee(s, callee, n);
+	for (uint32_t i = 0; i < n; i++) {
+		int32_t sum = 0;
+		int16_t right = callee[i];
+
+		for (uint32_t c = 0; c < channels; c++) sum += caller[i * channels + c];
+		out[2 * i] = (int16_t)(sum / (int32_t)channels);
+		out[2 * i + 1] = right;
+	}
+	return 2 * n;
 }
 
 /* READ, under the bug's read_mutex. */
@@ -28,54 +97,42 @@ static void capture(as_stream_t *s, switch_media_bug_t *bug)
 	switch_codec_implementation_t impl;
 	bool mute = atomic_load_explicit(&s->media.mute, memory_order_relaxed);
 	bool news = false;
+	uint32_t channels;
 
 	memset(&impl, 0, sizeof(impl));
 	switch_core_session_get_read_impl(session, &impl);
 	if (!impl.decoded_bytes_per_packet || impl.decoded_bytes_per_packet > SWITCH_RECOMMENDED_BUFFER_SIZE) return;
+	channels = impl.number_of_channels ? impl.number_of_channels : 1;
+	atomic_store_explicit(&s->read_rate, impl.actual_samples_per_second, memory_order_relaxed);
 
 	for (;;) {
-		switch_size_t caller = 0, callee = 0;
+		switch_size_t caller = 0, none = 0;
 		switch_frame_t frame;
 		as_frame_hdr_t *h = NULL;
-		int16_t *samples;
 		uint32_t n;
 
-		/* The caller's leg is the clock: one frame out for each of its frames in. Without this look, reading with fill
-		 * off would also hand out callee frames on their own, at double speed. */
-		switch_core_media_bug_inuse(bug, &caller, &callee);
+		/* reading with fill off would hand out fill bytes for ever once the buffer is empty */
+		switch_core_media_bug_inuse(bug, &caller, &none);
 		if (caller < impl.decoded_bytes_per_packet) break;
 
 		if (!mute) h = as_ring_reserve(ring, impl.decoded_bytes_per_packet * s->legs);
 		memset(&frame, 0, sizeof(frame));
-		frame.data = h ? (uint8_t *)(h + 1) : s->spare;
-		frame.buflen = SWITCH_RECOMMENDED_BUFFER_SIZE; /* twice the packet is there; it is checked against one packet */
-		/* Fill off: with fill on nothing is returned while either leg is silent, and the stream would stall. */
-		if (switch_core_media_bug_read(bug, &frame, SWITCH_FALSE) != SWITCH_STATUS_SUCCESS || !frame.datalen) {
-			if (++s->stuck >= STUCK_CALLBACKS) {
-				switch_core_media_bug_flush(bug);
-				s->stuck = 0;
-				if (!mute) as_ring_drop(ring);
-			}
-			break;
-		}
-		s->stuck = 0;
-		if (mute) continue;
+		/* one leg goes straight into the ring, two are put together there */
+		frame.data = h && s->legs == 1 ? (uint8_t *)(h + 1) : s->spare;
+		frame.buflen = SWITCH_RECOMMENDED_BUFFER_SIZE; /* a packet of room is there; it is checked against a packet */
+		if (switch_core_media_bug_read(bug, &frame, SWITCH_FALSE) != SWITCH_STATUS_SUCCESS || !frame.datalen) break;
+		n = frame.datalen / (uint32_t)sizeof(int16_t);
+		if (is_fill(frame.data, n)) memset(frame.data, 0, n * sizeof(int16_t));
 		if (!h) {
-			as_ring_drop(ring);
+			if (s->legs == 2) take_callee(s, (int16_t *)(void *)s->spare, n / channels); /* its time has passed, too */
+			if (!mute) as_ring_drop(ring);
 			continue;
 		}
-		samples = frame.data;
-		n = frame.datalen / sizeof(int16_t);
-		if (s->legs == 1) {
-			clean_fill(samples, n, 1);
-		} else {
-			clean_fill(samples, n, 2);
-			clean_fill(samples + 1, n - 1, 2);
-		}
+		if (s->legs == 2) n = pair(s, frame.data, n / channels, channels, (int16_t *)(void *)(h + 1));
 		h->mono_ns = as_now_ns();
 		h->rate = impl.actual_samples_per_second;
-		h->bytes = frame.datalen;
-		h->channels = (uint16_t)(impl.number_of_channels * s->legs);
+		h->bytes = n * (uint32_t)sizeof(int16_t);
+		h->channels = (uint16_t)(s->legs == 2 ? 2 : channels);
 		h->legs = (uint16_t)s->legs;
 		as_ring_commit(ring, h);
 		news = true;
@@ -100,17 +157,21 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	bool wanted, replace;
 	const int16_t *src;
 
-	if (!p || !in || !in->data || !in->datalen || in->datalen > SWITCH_RECOMMENDED_BUFFER_SIZE) return;
+	if (!in || !in->data || !in->datalen || in->datalen > SWITCH_RECOMMENDED_BUFFER_SIZE) return;
 	if (!as_pacer_wrote(s)) atomic_store_explicit(&s->media.foreign_write_ns, as_now_ns(), memory_order_relaxed);
 
 	memset(&impl, 0, sizeof(impl));
 	switch_core_session_get_write_impl(switch_core_media_bug_get_session(bug), &impl);
 	channels = impl.number_of_channels ? impl.number_of_channels : 1;
+	total = in->datalen / sizeof(int16_t);
+	n = total / channels;
+	/* Before the server's audio is in it. Two legs of two rates cannot be paired; that is a moment in a re-INVITE. */
+	if (s->callee && atomic_load_explicit(&s->read_rate, memory_order_relaxed) == impl.actual_samples_per_second)
+		keep_callee(s, in->data, n, channels);
+	if (!p) return;
 	if (impl.actual_samples_per_second) /* Go resamples to what it reads here; a re-INVITE may change it */
 		atomic_store_explicit(&p->rate, impl.actual_samples_per_second, memory_order_relaxed);
 
-	total = in->datalen / sizeof(int16_t);
-	n = total / channels;
 	wanted = atomic_load_explicit(&p->wanted, memory_order_relaxed);
 	replace = atomic_load_explicit(&p->mode, memory_order_relaxed) == AS_PLAYOUT_REPLACE;
 	took = as_playout_take(p, s->taken, n);

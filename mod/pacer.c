@@ -245,6 +245,8 @@ void as_pacer_wake(void)
 
 void as_pacer_add(as_stream_t *s)
 {
+	/* Listen first: whether anybody writes here is not known yet. */
+	atomic_store_explicit(&s->media.foreign_write_ns, as_now_ns(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed); /* the caller holds one, so it cannot be the last */
 	pthread_mutex_lock(&lock);
 	s->pacer_next = list;

@@ -26,11 +26,14 @@ typedef struct as_stream {
 	uint32_t legs;
 
 	/* media threads only; each is under one of FreeSWITCH's own locks there */
-	uint8_t *spare;       /* READ: where a frame goes that nobody wants, SWITCH_RECOMMENDED_BUFFER_SIZE * 2 bytes */
-	uint32_t stuck;       /* READ: callbacks in a row that could not read a frame although the caller's leg had one */
-	switch_frame_t out;   /* WRITE_REPLACE: the frame handed on, with our copy of the samples */
-	int16_t *out_samples; /* WRITE_REPLACE: SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
-	int16_t *taken;       /* WRITE_REPLACE: samples taken from the ring, the same size */
+	uint8_t *spare;             /* READ: where a frame goes that nobody wants, SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
+	as_playout_t *callee;       /* what others write to the channel, from WRITE_REPLACE to READ; NULL with one leg */
+	_Atomic uint32_t read_rate; /* Hz of the caller's leg, as READ last saw it */
+	bool callee_on;             /* READ: the callee's samples are being taken */
+	uint32_t callee_wait;       /* READ: callbacks that some have waited */
+	switch_frame_t out;         /* WRITE_REPLACE: the frame handed on, with our copy of the samples */
+	int16_t *out_samples;       /* WRITE_REPLACE: SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
+	int16_t *taken;             /* WRITE_REPLACE: samples on their way to or from a ring, the same size */
 
 	/* pacer thread only (mod/pacer.c) */
 	struct as_stream *pacer_next;
@@ -50,7 +53,8 @@ static inline uint64_t as_now_ns(void)
 }
 
 /* streams.c: the slots that ids point to */
-as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t playout_samples, uint32_t playout_rate);
+as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t callee_samples, uint32_t playout_samples,
+						   uint32_t write_rate);
 as_stream_t *as_stream_ref(uint64_t id); /* NULL when the id is stale; else unref it */
 void as_stream_unref(as_stream_t *s);
 uint32_t as_stream_count(void);

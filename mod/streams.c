@@ -30,6 +30,7 @@ static void stream_free(as_stream_t *s)
 {
 	free(s->media.capture);
 	free(s->media.playout);
+	free(s->callee);
 	free(s->spare);
 	free(s->out_samples);
 	free(s->taken);
@@ -42,26 +43,34 @@ static void *aligned(size_t bytes)
 	return aligned_alloc(AS_CACHE_LINE, (bytes + AS_CACHE_LINE - 1) & ~(size_t)(AS_CACHE_LINE - 1));
 }
 
-/* A stream with two references: the bug's and Go's. playout_samples 0: no playout. NULL: no memory or no slot. */
-as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t playout_samples, uint32_t playout_rate)
+/* A stream with two references: the bug's and Go's. callee_samples and playout_samples 0: without that ring. NULL: no
+ * memory or no slot. */
+as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t callee_samples, uint32_t playout_samples,
+						   uint32_t write_rate)
 {
 	as_stream_t *s = aligned(sizeof(*s));
-	uint32_t i, ring_bytes = round_up_pow2(capture_bytes), play = round_up_pow2(playout_samples);
+	uint32_t i, ring_bytes = round_up_pow2(capture_bytes), play = round_up_pow2(playout_samples),
+				callee = round_up_pow2(callee_samples);
 
 	if (!s) return NULL;
 	memset(s, 0, sizeof(*s));
 	atomic_init(&s->refs, 2);
 	s->uuid = strdup(uuid);
-	s->spare = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE * 2);
+	s->spare = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
+	s->taken = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
 	s->media.capture = aligned(sizeof(as_ring_t) + ring_bytes);
-	if (!s->uuid || !s->spare || !s->media.capture) goto fail;
+	if (!s->uuid || !s->spare || !s->taken || !s->media.capture) goto fail;
 	as_ring_init(s->media.capture, ring_bytes);
+	if (callee_samples) {
+		s->callee = aligned(sizeof(as_playout_t) + callee * sizeof(int16_t));
+		if (!s->callee) goto fail;
+		as_playout_init(s->callee, callee, write_rate);
+	}
 	if (playout_samples) {
 		s->media.playout = aligned(sizeof(as_playout_t) + play * sizeof(int16_t));
 		s->out_samples = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
-		s->taken = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
-		if (!s->media.playout || !s->out_samples || !s->taken) goto fail;
-		as_playout_init(s->media.playout, play, playout_rate);
+		if (!s->media.playout || !s->out_samples) goto fail;
+		as_playout_init(s->media.playout, play, write_rate);
 	}
 
 	pthread_mutex_lock(&lock);

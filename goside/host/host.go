@@ -85,7 +85,7 @@ type Frame struct {
 	PCM      []int16 // interleaved, host order
 	Rate     int     // Hz
 	Channels int     // interleaved channels in PCM
-	Legs     int     // 1: the caller's; 2: samples of caller and callee alternate (a stereo codec gives Channels 4)
+	Legs     int     // 1: the caller's; 2: samples of caller and callee alternate, Channels/2 each
 	Seq      uint32  // frame number; a gap is a frame lost to a full ring
 	MonoNS   int64   // CLOCK_MONOTONIC when the media thread read it
 }

@@ -21,10 +21,13 @@ type Doorbell struct {
 	once   sync.Once
 	timer  *time.Timer // the waiting goroutine's
 
-	waits   atomic.Uint64
-	rings   atomic.Uint64
-	waiting atomic.Bool
-	news    news
+	waits atomic.Uint64
+	rings atomic.Uint64
+	news  news
+
+	mu      sync.Mutex
+	waiting bool
+	rung    bool // and Wait has not returned for it
 }
 
 var _ host.Doorbell = (*Doorbell)(nil)
@@ -43,6 +46,9 @@ func (d *Doorbell) Disarm() { d.armed.Store(0) }
 // Ring implements host.Doorbell: it wakes the pump whether it is armed or not.
 func (d *Doorbell) Ring() {
 	d.rings.Add(1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rung = true
 	select {
 	case d.ring <- struct{}{}:
 	default:
@@ -58,13 +64,9 @@ func (d *Doorbell) RingIfArmed() {
 
 // Wait implements host.Doorbell.
 func (d *Doorbell) Wait(limit time.Duration) error {
-	d.waiting.Store(true)
 	d.waits.Add(1)
-	d.news.changed()
-	defer func() {
-		d.waiting.Store(false)
-		d.news.changed()
-	}()
+	d.setWaiting(true)
+	defer d.setWaiting(false)
 	var over <-chan time.Time
 	if limit > 0 {
 		if d.timer == nil {
@@ -90,6 +92,13 @@ func (d *Doorbell) Wait(limit time.Duration) error {
 	}
 }
 
+func (d *Doorbell) setWaiting(waiting bool) {
+	d.mu.Lock()
+	d.waiting, d.rung = waiting, len(d.ring) > 0
+	d.mu.Unlock()
+	d.news.changed()
+}
+
 // Close implements host.Doorbell.
 func (d *Doorbell) Close() error {
 	d.once.Do(func() { close(d.closed) })
@@ -103,7 +112,11 @@ func (d *Doorbell) Waits() uint64 { return d.waits.Load() }
 func (d *Doorbell) Rings() uint64 { return d.rings.Load() }
 
 // Asleep reports that somebody waits and nothing has rung.
-func (d *Doorbell) Asleep() bool { return d.waiting.Load() && len(d.ring) == 0 }
+func (d *Doorbell) Asleep() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting && !d.rung
+}
 
 // UntilAsleep waits until the pump waits and nothing has rung: all that was captured before has been looked at.
 func (d *Doorbell) UntilAsleep(ctx context.Context) error { return d.news.until(ctx, d.Asleep) }

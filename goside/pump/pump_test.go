@@ -238,9 +238,8 @@ func TestAnActiveStreamIsServedWithoutARing(t *testing.T) {
 	p.Add(f)
 	f.until(t, "five more looks", func() bool { return f.serves.Load() >= 6 })
 	f.active.Store(false)
-	// Quiet again: the pump waits without a limit, so only rings add looks.
-	p.Wake()
 	n := f.serves.Load()
+	p.Wake()
 	f.until(t, "a look", func() bool { return f.serves.Load() > n })
 	asleep(t, bell)
 }
