@@ -17,11 +17,12 @@ declare -A what=(
 	[shape]="the .so: exports, NODELETE, relocations, undefined symbols"
 	[abi]="include/freeswitch_abi.h against the real headers"
 	[unit]="Go unit tests with the race detector"
+	[allocs]="what must not allocate, without the race detector, which does"
 	[ring]="the rings in C, plain and under ThreadSanitizer"
 	[host]="the stand-in host itself"
 	[e2e]="calls end to end, on the stand-in and on FreeSWITCH if there is one"
 )
-all="build lint shape abi unit ring host e2e"
+all="build lint shape abi unit allocs ring host e2e"
 steps=${*:-$all}
 
 gotest() { # results go to the table test by test
@@ -33,6 +34,7 @@ step_build() { "$MAKE" --no-print-directory all agent "$BUILD/test/fshost"; }
 step_shape() { "$MAKE" --no-print-directory check-so; }
 step_abi() { "$MAKE" --no-print-directory abi-check; }
 step_unit() { gotest -race -timeout 10m ./goside/... ./bridge/...; }
+step_allocs() { gotest -count=1 -run 'Alloc' ./goside/...; }
 step_ring() { "$MAKE" --no-print-directory test-ring; }
 step_host() { "$MAKE" --no-print-directory test-host; }
 step_e2e() { gotest -count=1 -timeout 40m ./test/e2e/...; }
@@ -52,12 +54,12 @@ for step in $steps; do
 	log=$logs/$step.log
 	# what is long goes to the log; the tests' own lines, and the end of a failure, are shown
 	case $step in
-	unit | e2e) "step_$step" 2>&1 | tee "$log" ;;
+	unit | allocs | e2e) "step_$step" 2>&1 | tee "$log" ;;
 	*) "step_$step" >"$log" 2>&1 ;;
 	esac
 	status=${PIPESTATUS[0]}
 	case $step in
-	unit | e2e) # a failure that no test owns up to is one all the same
+	unit | allocs | e2e) # a failure that no test owns up to is one all the same
 		if [ "$status" -ne 0 ] && [ "$(grep -c '^fail	' "$results")" -eq "$failed_before" ]; then
 			printf 'fail\t%s\tsee %s\n' "$step" "$log" >>"$results"
 		fi

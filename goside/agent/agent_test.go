@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -122,7 +123,7 @@ func TestGreetingComesWithTheResponse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	buf := make([]byte, 4096)
 	n, err := conn.Read(buf) // one read: one segment
@@ -265,7 +266,7 @@ func TestEndsOfAConnection(t *testing.T) {
 		}},
 		{"socket closed", (*Conn).CloseSocket, func(c client) bool {
 			_, err := c.Read(make([]byte, 1))
-			return err == io.EOF
+			return errors.Is(err, io.EOF)
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

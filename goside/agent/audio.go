@@ -68,7 +68,7 @@ func ReadWAV(path string) (samples []int16, rate, channels int, err error) {
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	d := wav.NewDecoder(f)
 	buf, err := d.FullPCMBuffer()
 	if err != nil {

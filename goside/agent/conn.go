@@ -29,7 +29,9 @@ type Frame struct {
 }
 
 // IsText and IsBinary say what the message is.
-func (f Frame) IsText() bool   { return f.Op == ws.OpText }
+func (f Frame) IsText() bool { return f.Op == ws.OpText }
+
+// IsBinary reports whether the frame is audio.
 func (f Frame) IsBinary() bool { return f.Op == ws.OpBinary }
 
 // Conn is one WebSocket connection. Its methods may be called from any goroutine.
@@ -265,7 +267,7 @@ func (c *Conn) send(f ws.Frame, audio uint64) error {
 	return err
 }
 
-// TextFrame, BinaryFrame and CloseFrame are frames as they go over the wire, for Config.Greet and Conn.SendRaw.
+// TextFrame is a text frame as it goes over the wire, for Config.Greet and Conn.SendRaw.
 func TextFrame(text string) []byte { return ws.MustCompileFrame(ws.NewTextFrame([]byte(text))) }
 
 // BinaryFrame is one binary frame as it goes over the wire.

@@ -222,7 +222,7 @@ func (m *Media) Until(ctx context.Context, cond func() bool) error {
 	return m.line.news.until(ctx, cond)
 }
 
-// Muted, Paused, Wanted and WakesAt are what the Go side has set.
+// Muted is what the Go side has set, as are Paused, Wanted and WakesAt.
 func (m *Media) Muted() bool { return m.line.mute.Load() }
 
 // Paused reports whether playback is held.

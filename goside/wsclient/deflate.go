@@ -6,6 +6,7 @@ package wsclient
 import (
 	"bytes"
 	"compress/flate"
+	"errors"
 	"io"
 	"sync"
 
@@ -101,7 +102,7 @@ func (f *inflater) inflate(dst, p []byte, limit int) ([]byte, error) {
 		if len(dst) > limit {
 			return dst, errTooLarge
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -63,13 +63,13 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	nc := base
 	if tlsConf != nil {
 		if nc, failed = d.connectTLS(base, tlsConf); failed != nil {
-			base.Close()
+			_ = base.Close() // the reason is told, this one adds nothing
 			return nil, failed
 		}
 	}
 	up, failed := d.upgrade(nc, subprotocols)
 	if failed != nil {
-		base.Close()
+		_ = base.Close()
 		return nil, failed
 	}
 	return newConn(cfg, nc, base, up), nil
@@ -135,7 +135,7 @@ func (d *dialing) connectTCP() (net.Conn, *Error) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// a frame must not wait for the acknowledgement of the one before (Nagle); Go's default, said for the reader
 		if err := tcp.SetNoDelay(true); err != nil {
-			nc.Close()
+			_ = nc.Close()
 			return nil, d.failed(events.ConnectFailed, err, "the connection broke at once: %s", cause(err))
 		}
 	}

@@ -53,7 +53,7 @@ func main() {
 	fs.StringVar(&o.cert, "cert", "", "certificate `file` (PEM) for wss://")
 	fs.StringVar(&o.key, "key", "", "its key `file`")
 	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), usage)
+		_, _ = fmt.Fprint(fs.Output(), usage)
 		fs.PrintDefaults()
 	}
 	_ = fs.Parse(os.Args[1:]) // ExitOnError

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// ErrNoFreeSWITCH: there is none on this machine.
+// ErrNoFreeSWITCH says that there is none on this machine.
 var ErrNoFreeSWITCH = errors.New("no FreeSWITCH found: neither FREESWITCH_PREFIX, nor pkg-config freeswitch, nor /usr/local/freeswitch names one")
 
 // FreeSWITCHOptions say how it is started.

@@ -128,13 +128,13 @@ func freePort(network string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		defer c.Close() //nolint:errcheck // nothing was sent
+		defer c.Close()
 		return c.LocalAddr().(*net.UDPAddr).Port, nil
 	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close() //nolint:errcheck // nothing was sent
+	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -214,7 +214,7 @@ func readGrowing(path string) ([]int16, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	const header = 44
 	if _, err := f.Seek(header, io.SeekStart); err != nil {
 		return nil, err
