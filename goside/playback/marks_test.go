@@ -193,7 +193,7 @@ func TestPauseHoldsPlaybackAndKeepsTheQueue(t *testing.T) {
 	if !slices.Equal(heard, signal(0, 4010)) {
 		t.Error("the pause lost or doubled something")
 	}
-	told(t, p.record, "mark end played "+ms(4010)) // what had been heard when it was looked at
+	told(t, p.record, "mark end played "+ms(4000)) // at the mark, though ten samples more have been heard
 	if s := p.Snapshot(); s.Underruns != 0 || s.Played.String() != ms(4010) {
 		t.Errorf("snapshot %+v", s)
 	}

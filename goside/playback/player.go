@@ -314,6 +314,9 @@ func (p *Player) fill() {
 			space = (space - resampleMargin) * rate / p.ringRate
 		}
 		n := min(len(pcm), space)
+		if len(p.waiting) > 0 { // up to the next mark, so that it gets its exact place in the ring
+			n = min(n, int(p.waiting[0].pos-p.q.out))
+		}
 		if n <= 0 {
 			break
 		}
@@ -368,11 +371,13 @@ func (p *Player) dropResampler() {
 	}
 }
 
+// reportMarks tells of the marks up to a ring position that has been reached. What had been heard at the mark itself is
+// told, not what has been heard by now.
 func (p *Player) reportMarks(pos uint64) {
 	for len(p.inRing) > 0 && p.inRing[0].pos <= pos {
-		name := p.inRing[0].name
+		m := p.inRing[0]
 		p.inRing = p.inRing[1:]
-		p.observer.Mark(name, events.Played, p.played())
+		p.observer.Mark(m.name, events.Played, time.Duration(max(0, p.playedNS-samplesNS(int(pos-m.pos), p.ringRate))))
 	}
 }
 

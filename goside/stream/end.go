@@ -41,7 +41,7 @@ func (s *Stream) detach() {
 func (s *Stream) closePlayer() {
 	defer s.noted("the end of playback")
 	if s.player != nil {
-		s.player.Close()
+		s.ingest.close()
 	}
 }
 

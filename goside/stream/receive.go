@@ -36,9 +36,11 @@ func (s *Stream) handle(m *protocol.Message) {
 		s.play(m)
 	case protocol.File:
 		s.store(m)
+	case protocol.PlayFile:
+		s.playFile(m)
 	case protocol.Clear:
 		if s.player != nil {
-			s.player.Clear()
+			s.ingest.clear()
 		}
 	case protocol.Pause:
 		if s.player != nil {
@@ -65,16 +67,16 @@ func (s *Stream) play(m *protocol.Message) {
 			rate = s.p.Command.Rate
 		}
 	}
-	err := s.player.Play(m.Audio, m.Format, rate, m.Channels)
-	switch {
-	case errors.Is(err, playback.ErrOverflow):
-		// One event for one overflow: a server that goes on sending fills the log and the event queue otherwise.
-		if !s.overflowing.Swap(true) {
-			s.log(host.LevelWarning, "%v", err)
-			s.post(events.SubclassError, events.ErrorBody(events.PlaybackOverflow, err.Error()), true)
-		}
-	case err == nil:
-		s.overflowing.Store(false)
+	s.played(s.ingest.play(m.Audio, m.Format, rate, m.Channels))
+}
+
+// playFile queues a file to be decoded and played.
+func (s *Stream) playFile(m *protocol.Message) {
+	// The message's memory is the next message's.
+	if err := s.ingest.playFile(m.FileType, append([]byte(nil), m.FileData...)); errors.Is(err, playback.ErrOverflow) {
+		s.played(err)
+	} else if err != nil {
+		s.bad(err)
 	}
 }
 
@@ -84,7 +86,7 @@ func (s *Stream) mark(name string) {
 		observer{s}.Mark(name, events.Played, 0)
 		return
 	}
-	if err := s.player.Mark(name); err != nil {
+	if err := s.ingest.mark(name); err != nil {
 		s.bad(err)
 	}
 }

@@ -243,12 +243,12 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 			return nil, err
 		case <-graceful:
 			graceful = nil
-			if s.player == nil || s.player.Idle() {
+			if s.player == nil || s.ingest.idle() {
 				return s.leave(conn, gone, s.stopNow()), nil
 			}
 			idle = s.idle
 		case <-idle:
-			if s.player.Idle() {
+			if s.ingest.idle() {
 				return s.leave(conn, gone, s.stopNow()), nil
 			}
 		case <-s.stopped:

@@ -67,6 +67,7 @@ type Stream struct {
 	p      Params
 	media  host.Media
 	player *playback.Player // nil with STREAM_PLAYBACK=false
+	ingest ingest           // what is to be played goes through it
 	url    string           // redacted, for people
 	born   time.Time
 	state  atomic.Int32
@@ -114,6 +115,7 @@ func New(p Params) *Stream {
 		drained: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.files = newFileStore(p.Host.TempDir(), p.UUID)
+	s.ingest.s = s
 	s.pumpSide.init(s)
 	if p.Settings.Playback {
 		s.player = playback.New(s.media, p.Settings.PlaybackMax, p.Host.NewResampler, observer{s})
@@ -219,7 +221,7 @@ func (s *Stream) withMedia(do func(host.Media)) {
 }
 
 // Clear drops everything queued for playback.
-func (s *Stream) Clear() error { return s.withPlayer(func(p *playback.Player) { p.Clear() }) }
+func (s *Stream) Clear() error { return s.withPlayer(func(*playback.Player) { s.ingest.clear() }) }
 
 // PausePlay holds playback and keeps the queue.
 func (s *Stream) PausePlay() error { return s.withPlayer((*playback.Player).Pause) }
@@ -314,10 +316,15 @@ func (o observer) Playback(status string, played, queued time.Duration) {
 		// The pump has to look for the end of it, and may be asleep: nothing is captured while paused or on hold.
 		o.s.p.Pump.Wake()
 	case events.Stopped, events.Cleared:
-		select {
-		case o.s.idle <- struct{}{}:
-		default:
-		}
+		o.s.signalIdle()
+	}
+}
+
+// signalIdle tells the owner that playback may have come to its end.
+func (s *Stream) signalIdle() {
+	select {
+	case s.idle <- struct{}{}:
+	default:
 	}
 }
 
