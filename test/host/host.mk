@@ -42,9 +42,7 @@ host-tsan: $(BUILD)/test/fshost-tsan
 
 test-host: $(HOST_BIN) $(BUILD)/test/mod_selftest.so
 	FSHOST=$(abspath $(HOST_BIN)) SELFTEST=$(abspath $(BUILD)/test/mod_selftest.so) \
-		$(GO) test -count=1 -timeout 120s -race ./$(HOST_DIR)/check
-	FSHOST=$(abspath $(HOST_BIN)) SELFTEST=$(abspath $(BUILD)/test/mod_selftest.so) \
-		$(GO) test -count=1 -timeout 60s -run Eslgo ./$(HOST_DIR)/check
+		$(GO) test -count=1 -timeout 120s -race ./test/esl ./$(HOST_DIR)/check
 
 # The same test on the sanitizers' builds of the host.
 test-host-asan test-host-tsan: test-host-%: $(BUILD)/test/fshost-% $(BUILD)/test/mod_selftest-%.so

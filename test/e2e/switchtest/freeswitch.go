@@ -34,7 +34,7 @@ type FreeSWITCH struct {
 	options FreeSWITCHOptions
 	conf    freeswitchConf
 	proc    *process
-	esl     *esl
+	socket  *eventSocket
 	sip     *userAgent
 
 	closing  sync.Once
@@ -136,7 +136,7 @@ func (f *FreeSWITCH) prepare() error {
 	if !o.NoLoad {
 		modules = append(modules, "mod_audio_stream")
 	}
-	f.conf = freeswitchConf{Password: eslPassword, Modules: modules, LogDir: filepath.Join(o.Dir, "log"), Settings: sortedSettings(o.Config)}
+	f.conf = freeswitchConf{Password: eventSocketPassword, Modules: modules, LogDir: filepath.Join(o.Dir, "log"), Settings: sortedSettings(o.Config)}
 	if f.conf.EventPort, err = freePort("tcp"); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (f *FreeSWITCH) prepare() error {
 // await connects and waits until the modules and the SIP profile are up.
 func (f *FreeSWITCH) await(ctx context.Context) error {
 	var err error
-	f.esl, err = dialESL(ctx, fmt.Sprintf("127.0.0.1:%d", f.conf.EventPort), f.proc.done)
+	f.socket, err = openEventSocket(ctx, fmt.Sprintf("127.0.0.1:%d", f.conf.EventPort), f.proc.done)
 	if err != nil {
 		return err
 	}
@@ -190,13 +190,13 @@ func (f *FreeSWITCH) Prefix() string { return f.prefix }
 
 // API runs one API command.
 func (f *FreeSWITCH) API(ctx context.Context, command string) (string, error) {
-	return f.esl.api(ctx, command)
+	return f.socket.API(ctx, command)
 }
 
 // CLI runs one command through fs_cli and returns what it printed.
 func (f *FreeSWITCH) CLI(ctx context.Context, line string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(f.prefix, "bin", "fs_cli"), "-H", "127.0.0.1",
-		"-P", fmt.Sprint(f.conf.EventPort), "-p", eslPassword, "-x", line)
+		"-P", fmt.Sprint(f.conf.EventPort), "-p", eventSocketPassword, "-x", line)
 	out, err := cmd.Output()
 	if err != nil {
 		return string(out), fmt.Errorf("fs_cli -x %q: %w", line, err)
@@ -205,7 +205,7 @@ func (f *FreeSWITCH) CLI(ctx context.Context, line string) (string, error) {
 }
 
 // Events is the log of events.
-func (f *FreeSWITCH) Events() *EventLog { return f.esl.log }
+func (f *FreeSWITCH) Events() *EventLog { return f.socket.log }
 
 // SetConfig rewrites the XML and lets FreeSWITCH read it.
 func (f *FreeSWITCH) SetConfig(ctx context.Context, settings map[string]string) error {
@@ -241,14 +241,14 @@ func (f *FreeSWITCH) Close() error {
 		if f.sip != nil {
 			f.sip.close()
 		}
-		if f.esl != nil && !f.proc.exited() {
+		if f.socket != nil && !f.proc.exited() {
 			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 			_, _ = f.API(ctx, "fsctl shutdown") // the reply may be lost with the connection
 			cancel()
 			f.proc.waitExit(20 * time.Second)
 		}
-		if f.esl != nil {
-			f.esl.close()
+		if f.socket != nil {
+			f.socket.Close()
 		}
 		f.closeErr = f.proc.stop(15 * time.Second)
 	})

@@ -88,7 +88,7 @@ func (c *sipCall) Other() Call {
 
 // Execute queues an application.
 func (c *sipCall) Execute(ctx context.Context, app, arg string) error {
-	return c.fs.esl.execute(ctx, c.uuid, app, arg)
+	return c.fs.socket.Execute(ctx, c.uuid, app, arg)
 }
 
 // Play queues the playback application.

@@ -34,7 +34,7 @@ type StandInOptions struct {
 type StandIn struct {
 	options StandInOptions
 	proc    *process
-	esl     *esl
+	socket  *eventSocket
 
 	mu       sync.Mutex
 	counters map[string]string // WAV files made for sources, by what is in them
@@ -68,7 +68,7 @@ func StartStandIn(ctx context.Context, o StandInOptions) (*StandIn, error) {
 	defer cancel()
 	addr, err := h.address(ctx)
 	if err == nil {
-		h.esl, err = dialESL(ctx, addr, h.proc.done)
+		h.socket, err = openEventSocket(ctx, addr, h.proc.done)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the stand-in host did not come up: %w; its output: %s", err, tail(h.output(), 2000)), h.Close())
@@ -121,11 +121,11 @@ func (*StandIn) Name() string { return "host" }
 
 // API runs one API command.
 func (h *StandIn) API(ctx context.Context, command string) (string, error) {
-	return h.esl.api(ctx, command)
+	return h.socket.API(ctx, command)
 }
 
 // Events is the log of events.
-func (h *StandIn) Events() *EventLog { return h.esl.log }
+func (h *StandIn) Events() *EventLog { return h.socket.log }
 
 // SetConfig rewrites the XML and lets the host read it.
 func (h *StandIn) SetConfig(ctx context.Context, settings map[string]string) error {
@@ -158,8 +158,8 @@ func (h *StandIn) ExitError() error { return h.proc.exitError() }
 func (h *StandIn) Close() error {
 	h.closing.Do(func() {
 		h.closeErr = h.proc.stop(30 * time.Second)
-		if h.esl != nil {
-			h.esl.close()
+		if h.socket != nil {
+			h.socket.Close()
 		}
 	})
 	return h.closeErr

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"mod_audio_stream/test/host/esl"
+	"mod_audio_stream/test/esl"
 )
 
 func named(name, uuid string) func(*esl.Event) bool {
@@ -77,6 +77,17 @@ func TestBackgroundJobsApplicationsAndErrors(t *testing.T) {
 	}
 	if v := h.api("uuid_getvar", uuid+" k"); v != "v w" {
 		t.Errorf("k is %q", v)
+	}
+	for _, message := range []string{"call-command: execute\nexecute-app-name: set\nexecute-app-arg: k=in a header", "call-command: hangup\nhangup-cause: USER_BUSY"} {
+		if r, err := h.conn.Command(within(t), "sendmsg "+uuid+"\n"+message); err != nil || !r.OK() {
+			t.Fatalf("sendmsg %q: %v, %v", message, r, err)
+		}
+		if strings.Contains(message, "execute") {
+			h.until("the application", func() bool { return h.api("uuid_getvar", uuid+" k") == "in a header" })
+		}
+	}
+	if e := h.await("HANGUP_COMPLETE", named("CHANNEL_HANGUP_COMPLETE", uuid)); e.Get("Hangup-Cause") != "USER_BUSY" {
+		t.Errorf("cause %q", e.Get("Hangup-Cause"))
 	}
 	if err := h.conn.Execute(within(t), "nobody", "answer", ""); err == nil {
 		t.Error("execute on a channel that does not exist")

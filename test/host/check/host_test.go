@@ -19,7 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"mod_audio_stream/test/host/esl"
+	"mod_audio_stream/test/esl"
 )
 
 // slack is how long anything may take on a loaded machine before it counts as not happening.
