@@ -23,6 +23,9 @@ const (
 // be called for ever otherwise.
 const stable = lastDelay
 
+// dialGrace is how long a connection that is being made may still take when a stop comes.
+const dialGrace = 250 * time.Millisecond
+
 // closeDeadline is how long the server may take to answer our close frame.
 const closeDeadline = time.Second
 
@@ -160,6 +163,17 @@ func (s *Stream) dial() (over *ending, conn *wsclient.Conn, err error) {
 		over = s.stopNow()
 	case <-s.drained:
 		over = s.hungUp()
+	}
+	if !over.hungUp {
+		// The server may have said yes already: it then gets its metadata, the text and a close frame, as ever.
+		select {
+		case r := <-got:
+			if r.err == nil {
+				return nil, r.conn, nil
+			}
+			return over, nil, nil
+		case <-time.After(dialGrace):
+		}
 	}
 	cancel()
 	if r := <-got; r.conn != nil { // it came through all the same
