@@ -32,11 +32,8 @@ static void take_callee(as_stream_t *s, int16_t *out, uint32_t n)
 					atomic_load_explicit(&s->callee->head, memory_order_relaxed);
 	uint32_t took = 0;
 
-	while (have > (uint64_t)CALLEE_FRAMES_MAX * n) {
-		uint32_t old = as_playout_take(s->callee, out, n);
-
-		have -= old;
-		if (!old || have <= (uint64_t)CALLEE_FRAMES_KEEP * n) break;
+	if (n && have > (uint64_t)CALLEE_FRAMES_MAX * n) {
+		while (have > (uint64_t)CALLEE_FRAMES_KEEP * n) have -= as_playout_take(s->callee, out, n);
 	}
 	if (!s->callee_on && have)
 		s->callee_on = have > n || ++s->callee_wait > 1; /* the last of it is not kept for ever */
