@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -72,11 +73,16 @@ func (m *Module) apply(params map[string]string) settings.Module {
 		m.log(host.LevelWarning, "audio_stream.conf: %s", w)
 	}
 	m.set.Store(&set)
+	// Both are put back where a reload takes them away.
 	if set.GOMAXPROCS > 0 {
 		runtime.GOMAXPROCS(set.GOMAXPROCS)
+	} else {
+		runtime.SetDefaultGOMAXPROCS()
 	}
 	if set.MemoryLimit > 0 {
 		debug.SetMemoryLimit(set.MemoryLimit)
+	} else {
+		debug.SetMemoryLimit(math.MaxInt64)
 	}
 	if m.pump != nil {
 		m.pump.SetWindow(set.Window)

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -146,5 +147,24 @@ func TestReloadIsForTheStreamsStartedAfterwards(t *testing.T) {
 	r.want("b", start(srv), ok)
 	if want := s.Wants()[0]; want.Playback || !reflect.DeepEqual(want, host.Attach{Legs: 1, Capture: captureRing, PlayoutMS: playoutRing}) {
 		t.Errorf("asked %+v", want)
+	}
+}
+
+func TestReloadSetsProcessorsAndMemoryAndPutsThemBack(t *testing.T) {
+	r := newRig(t, nil)
+	procs, limit := runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1)
+	r.h.SetConfig(map[string]string{"gomaxprocs": "1", "memory-limit-mb": "64"})
+	if got := r.m.ModuleCommand("reload"); got != ok {
+		t.Errorf("replied %q", got)
+	}
+	if p, l := runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1); p != 1 || l != 64<<20 {
+		t.Errorf("GOMAXPROCS %d, memory limit %d", p, l)
+	}
+	r.h.SetConfig(nil)
+	if got := r.m.ModuleCommand("reload"); got != ok {
+		t.Errorf("replied %q", got)
+	}
+	if p, l := runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1); p != procs || l != limit {
+		t.Errorf("GOMAXPROCS %d, memory limit %d; want them back at %d, %d", p, l, procs, limit)
 	}
 }
