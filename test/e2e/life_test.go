@@ -18,9 +18,8 @@ import (
 	"mod_audio_stream/test/e2e/switchtest"
 )
 
-// hup sends one SIGHUP to the process and waits until its main thread has handled it. FreeSWITCH's handler allocates and
-// locks, which it survives on its idle main thread; a flood would spill over to threads that hold those locks, and
-// FreeSWITCH would stop by itself, with or without the module.
+// hup sends one SIGHUP to the process and waits until its main thread has handled it, so that each signal is one on its
+// own. The flood is a case by itself.
 func (e *env) hup() {
 	e.Helper()
 	pid := e.sw.Pid()
@@ -264,6 +263,21 @@ var lifeCases = []testcase{
 			e.counterWhole("captured", pcm(conn.Frames()), 1000)
 			e.ok(calls[i], "stop")
 			e.waitClose(conn, 1000)
+		}
+	}},
+	// Open: FreeSWITCH hung once in this, in about seven runs, with the calls' BYEs unanswered; the cause is not known.
+	// Neither a flood without the module nor 1.3 million signals on loopback calls with four streams brought it back.
+	{name: "a flood of SIGHUPs is survived", own: true, limit: 2 * time.Minute, run: func(e *env) {
+		if os.Getenv("E2E_LONG") == "" {
+			e.Skip("known to have hung FreeSWITCH once, cause unknown: run it with E2E_LONG=1")
+		}
+		s := e.agent(agent.Config{})
+		_, conns := e.duplex(s, 2)
+		for range 1000 {
+			e.check("kill", syscall.Kill(e.sw.Pid(), syscall.SIGHUP))
+		}
+		for _, conn := range conns {
+			e.waitAudio(conn, countBinary(conn.Frames())+25)
 		}
 	}},
 	{name: "streams survive signals after a reload of the module", own: true, run: func(e *env) {
