@@ -265,11 +265,13 @@ var lifeCases = []testcase{
 			e.waitClose(conn, 1000)
 		}
 	}},
-	// Open: FreeSWITCH hung once in this, in about seven runs, with the calls' BYEs unanswered; the cause is not known.
-	// Neither a flood without the module nor 1.3 million signals on loopback calls with four streams brought it back.
+	// FreeSWITCH fires an event inside its signal handler. While one thread handles a signal the kernel gives the next to
+	// another, and when that one is just taking from the event queue it waits for the queue's lock, which it holds itself:
+	// from then on nobody can fire an event. That happens without the module, too (once in 20 runs of 18,000 signals), so
+	// it says nothing about the module, and the case above sends one signal at a time.
 	{name: "a flood of SIGHUPs is survived", own: true, limit: 2 * time.Minute, run: func(e *env) {
-		if os.Getenv("E2E_LONG") == "" {
-			e.Skip("known to have hung FreeSWITCH once, cause unknown: run it with E2E_LONG=1")
+		if e.sw.Name() == "freeswitch" && os.Getenv("E2E_LONG") == "" {
+			e.Skip("FreeSWITCH 1.10.12 can lock itself up in its own SIGHUP handler, with or without the module: run it with E2E_LONG=1")
 		}
 		s := e.agent(agent.Config{})
 		_, conns := e.duplex(s, 2)
