@@ -70,14 +70,16 @@ func (m *media) Digit() (digit byte, duration time.Duration, ok bool) {
 	return byte(v), time.Duration(v>>8) * time.Millisecond, true
 }
 
-func (m *media) Space() int              { return m.play.space() }
-func (m *media) Put(samples []int16) int { return m.play.put(samples) }
-func (m *media) Position() uint64        { return m.play.head.Load() }
-func (m *media) Queued() uint64          { return m.play.tail.Load() }
-func (m *media) Clear() (at, n uint64)   { return m.play.clear() }
-func (m *media) PlayoutRate() int        { return int(m.play.rate.Load()) }
-func (m *media) WakeAt(pos uint64)       { m.play.wakeAt.Store(pos) }
-func (m *media) Underruns() uint64       { return m.play.underruns.Load() }
+func (m *media) Space() int                     { return m.play.space() }
+func (m *media) Put(samples []int16) int        { return m.play.put(samples) }
+func (m *media) Position() uint64               { return m.play.head.Load() }
+func (m *media) Queued() uint64                 { return m.play.tail.Load() }
+func (m *media) Clear() (at, n uint64)          { return m.play.clear() }
+func (m *media) Cleared(at uint64, dst []int16) { m.play.cleared(at, dst) }
+func (m *media) Taken() (int64, int)            { return int64(m.play.takenNS.Load()), int(m.play.frame.Load()) }
+func (m *media) PlayoutRate() int               { return int(m.play.rate.Load()) }
+func (m *media) WakeAt(pos uint64)              { m.play.wakeAt.Store(pos) }
+func (m *media) Underruns() uint64              { return m.play.underruns.Load() }
 
 func (m *media) SetPaused(paused bool) { m.play.paused.Store(uint32(flag(paused))) }
 

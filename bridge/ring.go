@@ -66,16 +66,22 @@ type playoutRing struct {
 	underruns atomic.Uint64 // media thread
 	rate      atomic.Uint32 // media thread
 	dry       atomic.Uint32 // media thread
-	_         [cacheLine - 32]byte
+	takenNS   atomic.Uint64 // media thread
+	frame     atomic.Uint32 // media thread
+	_         [cacheLine - 44]byte
 	size      uint32
 	_         [cacheLine - 4]byte
 }
 
 func (p *playoutRing) space() int { return int(uint64(p.size) - (p.tail.Load() - p.done.Load())) }
 
+func (p *playoutRing) data() []int16 {
+	return unsafe.Slice((*int16)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))), p.size)
+}
+
 func (p *playoutRing) put(samples []int16) int {
 	n := min(len(samples), p.space())
-	data := unsafe.Slice((*int16)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))), p.size)
+	data := p.data()
 	tail := p.tail.Load()
 	k := copy(data[uint32(tail)&(p.size-1):], samples[:n])
 	copy(data, samples[k:n])
@@ -94,4 +100,11 @@ func (p *playoutRing) clear() (at, dropped uint64) {
 			return head, tail - head
 		}
 	}
+}
+
+// cleared reads samples that a clear has dropped. They are ours to overwrite, and nobody has yet.
+func (p *playoutRing) cleared(at uint64, dst []int16) {
+	data := p.data()
+	k := copy(dst, data[uint32(at)&(p.size-1):])
+	copy(dst[k:], data)
 }

@@ -18,7 +18,7 @@
 #include "spsc_ring.h"
 
 /* Raised with every change of this file; both sides compare it at load. */
-#define AS_CONTRACT_VERSION 1
+#define AS_CONTRACT_VERSION 2
 
 #define AS_MAX_STREAMS_PER_CHANNEL 8
 
@@ -97,6 +97,10 @@ extern int as_go_stop(uint32_t deadline_ms);
 /* Runs one `uuid_audio_stream` or `audio_stream` application command: `line` is what follows the uuid. API or session
  * thread; may block for as long as a bug takes to attach, never for the network. The reply ends in a newline. */
 extern void as_go_command(char *uuid, char *line, as_text_t *reply);
+
+/* The channel was told to break what it plays (uuid_break): every stream's queue is cleared. Any FreeSWITCH thread that
+ * is not a media thread; does not block for longer than a message takes to be queued. */
+extern void as_go_break(char *uuid);
 
 /* Runs one `audio_stream` API command (status, list, version, reload). API thread. */
 extern void as_go_module_command(char *line, as_text_t *reply);

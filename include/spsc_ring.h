@@ -163,6 +163,8 @@ typedef struct as_playout {
 	_Atomic uint64_t underruns; /* times the ring ran dry while `wanted` */
 	_Atomic uint32_t rate;      /* Hz of the channel's write side, as last seen */
 	_Atomic uint32_t dry;       /* 1: the last callback found too little while wanted */
+	_Atomic uint64_t taken_ns;  /* CLOCK_MONOTONIC of the last callback */
+	_Atomic uint32_t frame;     /* samples that it wanted */
 	/* never changes */
 	_Alignas(AS_CACHE_LINE) uint32_t size; /* of data, samples; a power of two */
 	uint32_t reserved;

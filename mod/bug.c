@@ -153,9 +153,11 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	uint32_t channels, n, total, took;
 	bool wanted, replace;
 	const int16_t *src;
+	uint64_t now;
 
 	if (!in || !in->data || !in->datalen || in->datalen > SWITCH_RECOMMENDED_BUFFER_SIZE) return;
-	if (!as_pacer_wrote(s)) atomic_store_explicit(&s->media.foreign_write_ns, as_now_ns(), memory_order_relaxed);
+	now = as_now_ns();
+	if (!as_pacer_wrote(s)) atomic_store_explicit(&s->media.foreign_write_ns, now, memory_order_relaxed);
 
 	memset(&impl, 0, sizeof(impl));
 	switch_core_session_get_write_impl(switch_core_media_bug_get_session(bug), &impl);
@@ -169,6 +171,8 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	if (impl.actual_samples_per_second) /* Go resamples to what it reads here; a re-INVITE may change it */
 		atomic_store_explicit(&p->rate, impl.actual_samples_per_second, memory_order_relaxed);
 
+	atomic_store_explicit(&p->taken_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&p->frame, n, memory_order_relaxed);
 	wanted = atomic_load_explicit(&p->wanted, memory_order_relaxed);
 	replace = atomic_load_explicit(&p->mode, memory_order_relaxed) == AS_PLAYOUT_REPLACE;
 	took = as_playout_take(p, s->taken, n);

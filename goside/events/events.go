@@ -94,13 +94,22 @@ func ErrorBody(code Code, text string) []byte {
 	return append(AppendString(b, text), "}}"...)
 }
 
-// Playback is the body of the playback event: status is Started, Stopped, Cleared, Paused or Resumed; both times go out in
-// whole milliseconds.
+// Playback is the body of the playback event: status is Started, Stopped, Paused or Resumed; both times go out in whole
+// milliseconds.
 func Playback(status string, played, queued time.Duration) []byte {
-	b := AppendString(append(make([]byte, 0, 80), `{"status":`...), status)
-	b = strconv.AppendInt(append(b, `,"playedMs":`...), played.Milliseconds(), 10)
-	b = strconv.AppendInt(append(b, `,"queuedMs":`...), queued.Milliseconds(), 10)
+	return append(playback(status, played, queued), '}')
+}
+
+// ClearedBody is the body of the playback event with status Cleared: nothing is queued any more, and dropped is what was.
+func ClearedBody(played, dropped time.Duration) []byte {
+	b := strconv.AppendInt(append(playback(Cleared, played, 0), `,"droppedMs":`...), dropped.Milliseconds(), 10)
 	return append(b, '}')
+}
+
+func playback(status string, played, queued time.Duration) []byte {
+	b := AppendString(append(make([]byte, 0, 96), `{"status":`...), status)
+	b = strconv.AppendInt(append(b, `,"playedMs":`...), played.Milliseconds(), 10)
+	return strconv.AppendInt(append(b, `,"queuedMs":`...), queued.Milliseconds(), 10)
 }
 
 // MarkBody is the body of the mark event: status is Played or Cleared.

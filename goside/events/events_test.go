@@ -20,7 +20,7 @@ func TestBodiesAreByteExact(t *testing.T) {
 		{ErrorBody(ConnectFailed, "no route"), `{"status":"error","message":{"code":6,"error":"no route"}}`},
 		{ErrorBody(PlaybackOverflow, ""), `{"status":"error","message":{"code":13,"error":""}}`},
 		{Playback(Started, 0, 20*time.Millisecond), `{"status":"started","playedMs":0,"queuedMs":20}`},
-		{Playback(Cleared, 1999999*time.Microsecond, 0), `{"status":"cleared","playedMs":1999,"queuedMs":0}`},
+		{ClearedBody(1999999*time.Microsecond, 3*time.Second), `{"status":"cleared","playedMs":1999,"queuedMs":0,"droppedMs":3000}`},
 		{MarkBody("m1", Played, 1234*time.Millisecond), `{"name":"m1","status":"played","playedMs":1234}`},
 		{MarkBody("\"\\\x00\x1f\x7f/", Cleared, 0), "{\"name\":\"\\\"\\\\\\u0000\\u001f\x7f/\",\"status\":\"cleared\",\"playedMs\":0}"},
 		{Reconnect(1, 200*time.Millisecond, "connection reset"), `{"attempt":1,"delayMs":200,"reason":"connection reset"}`},

@@ -121,6 +121,10 @@ type Media interface {
 	Queued() uint64
 	// Clear drops all that is queued, at once, exact to the sample: at is the position it was cut at.
 	Clear() (at, dropped uint64)
+	// Cleared copies samples that Clear has just dropped, from a position on; only before the next Put.
+	Cleared(at uint64, dst []int16)
+	// Taken is when (CLOCK_MONOTONIC) the media thread last took samples, or looked for some, and how many it wanted.
+	Taken() (monoNS int64, samples int)
 	// PlayoutRate is the rate (Hz) that the channel plays now; it can change in mid-call.
 	PlayoutRate() int
 	// SetPaused holds playback, or lets it go on.

@@ -103,6 +103,14 @@ func (m *Media) Queued() uint64 { return m.play.tail.Load() }
 // Clear implements host.Media.
 func (m *Media) Clear() (at, dropped uint64) { return m.play.clear() }
 
+// Cleared implements host.Media.
+func (m *Media) Cleared(at uint64, dst []int16) { m.play.cleared(at, dst) }
+
+// Taken implements host.Media.
+func (m *Media) Taken() (monoNS int64, samples int) {
+	return m.play.takenNS.Load(), int(m.play.frame.Load())
+}
+
 // PlayoutRate implements host.Media.
 func (m *Media) PlayoutRate() int { return int(m.play.rate.Load()) }
 

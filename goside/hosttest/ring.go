@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/mono"
 )
 
 // captureRing has one writer and one reader, and room for a number of frames.
@@ -66,6 +67,8 @@ type playoutRing struct {
 	underruns atomic.Uint64
 	rate      atomic.Uint32
 	dry       atomic.Bool
+	takenNS   atomic.Int64
+	frame     atomic.Uint32
 
 	data []int16 // its length is a power of two
 }
@@ -105,7 +108,15 @@ func (p *playoutRing) clear() (at, dropped uint64) {
 	}
 }
 
+func (p *playoutRing) cleared(at uint64, dst []int16) {
+	for i := range dst {
+		dst[i] = p.data[(at+uint64(i))%uint64(len(p.data))]
+	}
+}
+
 func (p *playoutRing) take(out []int16) int {
+	p.takenNS.Store(mono.Now())
+	p.frame.Store(uint32(len(out)))
 	head := p.head.Load()
 	p.done.Store(head)
 	if p.paused.Load() {

@@ -43,6 +43,8 @@ var figures = []figure{
 	gauge("bytes_received", "Bytes received by the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.BytesReceived) }),
 	gauge("playback_queued_seconds", "Audio queued for playback.", func(s *stats.Status) float64 { return float64(s.Sum.PlaybackQueuedMS) / 1000 }),
 	gauge("playback_underruns", "Gaps in playback of the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.Underruns) }),
+	gauge("playback_shortened_seconds", "Audio taken out of playback against fast clocks and delays.", func(s *stats.Status) float64 { return float64(s.Sum.ShortenedMS) / 1000 }),
+	gauge("playback_stretched_seconds", "Audio put into playback against slow clocks.", func(s *stats.Status) float64 { return float64(s.Sum.StretchedMS) / 1000 }),
 	gauge("bad_messages", "Server messages that could not be used.", func(s *stats.Status) float64 { return float64(s.Sum.BadMessages) }),
 	gauge("reconnects", "Reconnects of the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.Reconnects) }),
 	gauge("capture_latency_p50_seconds", "Media thread to socket write, median.", func(s *stats.Status) float64 { return s.Sum.CaptureLatencyMS.P50 / 1000 }),

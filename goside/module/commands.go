@@ -255,6 +255,7 @@ func (m *Module) status(asJSON bool) string {
 		r.CaptureLatencyMS.Max)
 	fmt.Fprintf(&b, "playback     %d ms played, %d ms queued, %d underruns, %d overflows, %d clears, %d marks\n",
 		r.PlaybackPlayedMS, r.PlaybackQueuedMS, r.Underruns, r.Overflows, r.Clears, r.Marks)
+	fmt.Fprintf(&b, "clocks       %d ms shortened, %d ms stretched\n", r.ShortenedMS, r.StretchedMS)
 	fmt.Fprintf(&b, "received     %d bytes, %d bad messages, %d reconnects\n", r.BytesReceived, r.BadMessages, r.Reconnects)
 	fmt.Fprintf(&b, "events       %d pending, %d dropped\n", st.EventsPending, st.EventsDropped)
 	fmt.Fprintf(&b, "go           %d goroutines, %d KiB heap, %d collections, pauses p99 %.2f ms\n", st.Goroutines,

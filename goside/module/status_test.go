@@ -104,8 +104,8 @@ func TestStatusJSON(t *testing.T) {
 	}
 	want := strings.Fields(`version uptimeMs streams streamsStarted streamsFailed eventsPending eventsDropped goroutines gomaxprocs
 		goHeapBytes gcCount gcPausesMs p50 p99 max sum framesCaptured framesSent framesDropped ringFull connectBuffer sendQueue convert
-		bytesSent bytesReceived sendQueueMs captureLatencyMs p50 p99 max playbackQueuedMs playbackPlayedMs underruns overflows clears
-		marks reconnects badMessages`)
+		bytesSent bytesReceived sendQueueMs captureLatencyMs p50 p99 max playbackQueuedMs playbackPlayedMs playbackShortenedMs
+		playbackStretchedMs underruns overflows clears marks reconnects badMessages`)
 	if !slices.Equal(names, want) {
 		t.Errorf("got  %v\nwant %v", names, want)
 	}

@@ -42,10 +42,7 @@ type decoder struct {
 // decode prepares a message for decoding and updates the remainder, which is dropped when the new message is of another
 // kind.
 func decode(data []byte, format Format, rate, channels int, rest *remainder) decoder {
-	width := channels
-	if format == L16 {
-		width = 2 * channels
-	}
+	width := format.Width() * channels
 	d := decoder{format: format, channels: channels}
 	if rest.n > 0 && rest.rate == rate && rest.format == format && rest.channels == channels {
 		k := copy(rest.bytes[rest.n:width], data)
@@ -62,12 +59,7 @@ func decode(data []byte, format Format, rate, channels int, rest *remainder) dec
 	return d
 }
 
-func (d *decoder) width() int {
-	if d.format == L16 {
-		return 2 * d.channels
-	}
-	return d.channels
-}
+func (d *decoder) width() int { return d.format.Width() * d.channels }
 
 // samples is how many are left.
 func (d *decoder) samples() int {

@@ -31,14 +31,11 @@ func TestClearIsExactAndKeepsWhatComesAfter(t *testing.T) {
 					t.Fatal("the beginning is wrong")
 				}
 				p.record.take()
-				played, dropped := p.Clear()
-				if played.String() != ms(heard) || dropped.String() != ms(queued-heard) {
-					t.Errorf("%v were played and %v dropped, want %s and %s", played, dropped, ms(heard), ms(queued-heard))
-				}
+				p.Clear(0)
 				if heard == queued { // the marks had been reached
 					told(t, p.record, "mark a played "+ms(heard), "mark b played "+ms(heard), "cleared "+ms(heard)+" 0s")
 				} else {
-					told(t, p.record, "mark a cleared "+ms(heard), "mark b cleared "+ms(heard), "cleared "+ms(heard)+" 0s")
+					told(t, p.record, "mark a cleared "+ms(heard), "mark b cleared "+ms(heard), "cleared "+ms(heard)+" "+ms(queued-heard))
 				}
 				if p.m.Wanted() || !p.Idle() {
 					t.Error("the pacer is still wanted, or the player is not idle")
@@ -68,20 +65,22 @@ func TestClearDropsTheUnfinishedSampleToo(t *testing.T) {
 	if err := p.Play([]byte{1, 2, 3}, L16, 8000, 1); err != nil {
 		t.Fatal(err)
 	}
-	p.Clear()
+	p.Clear(0)
 	p.play(t, []int16{77}, 8000)
 	if got := p.hear(2); !slices.Equal(got, []int16{77, 0}) {
 		t.Errorf("heard %v", got)
 	}
 }
 
-func TestClearOfNothingTellsNothing(t *testing.T) {
+func TestClearOfNothingIsToldAllTheSame(t *testing.T) {
 	p := newPhone(t, 8000, long)
-	played, dropped := p.Clear()
-	if played != 0 || dropped != 0 || p.Snapshot().Clears != 1 {
-		t.Errorf("played %v, dropped %v", played, dropped)
+	p.Clear(time.Second) // dropped before it got to the player
+	if n := p.Snapshot().Clears; n != 1 {
+		t.Errorf("%d clears", n)
 	}
-	told(t, p.record)
+	told(t, p.record, "cleared 0s 1s")
+	p.Close()
+	told(t, p.record) // nothing was asked for
 }
 
 func TestMarksAreReportedAtTheirSample(t *testing.T) {
@@ -154,7 +153,7 @@ func TestManyMarksInOrderAndNoMoreThanTheLimit(t *testing.T) {
 	if err := p.Mark("again"); err != nil {
 		t.Error(err)
 	}
-	p.Clear()
+	p.Clear(0)
 	lines := p.record.take()
 	if len(lines) != MaxMarks/2+2 || lines[0] != fmt.Sprintf("mark %d cleared %s", MaxMarks/2, ms(MaxMarks)) ||
 		lines[MaxMarks/2] != "mark again cleared "+ms(MaxMarks) {
@@ -221,7 +220,7 @@ func TestCloseDropsAnswersAndEnds(t *testing.T) {
 	p.hear(160)
 	p.record.take()
 	p.Close()
-	told(t, p.record, "mark a cleared 20ms", "cleared 20ms 0s")
+	told(t, p.record, "mark a cleared 20ms", "cleared 20ms 980ms")
 	p.Close()
 	if err := p.Play(bytesOf(signal(0, 10)), L16, 8000, 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("Play: %v", err)
@@ -230,7 +229,7 @@ func TestCloseDropsAnswersAndEnds(t *testing.T) {
 		t.Errorf("Mark: %v", err)
 	}
 	p.m.Free() // nothing below touches the media: it would be a nil dereference
-	p.Clear()
+	p.Clear(0)
 	p.Pause()
 	p.Resume()
 	if p.Serve() || !p.Idle() {
@@ -287,7 +286,7 @@ func TestClearBesideAPlayingCall(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		p.Clear()
+		p.Clear(0)
 		generation.Store(int32(g) + 1)
 	}
 	close(stop)

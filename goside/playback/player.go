@@ -11,6 +11,7 @@ import (
 
 	"mod_audio_stream/goside/events"
 	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/mono"
 )
 
 // MaxMarks is how many marks may wait at once; more are refused. A server sets one per sentence or word.
@@ -38,8 +39,10 @@ var (
 
 // Observer is told what happens, in order, with the player's lock held: it must not block and must not call the player.
 type Observer interface {
-	// Playback: status is events.Started, Stopped, Cleared, Paused or Resumed; played is what the caller has heard since the stream began.
+	// Playback: status is events.Started, Stopped, Paused or Resumed; played is what the caller has heard since the stream began.
 	Playback(status string, played, queued time.Duration)
+	// Cleared: what was queued has been dropped.
+	Cleared(played, dropped time.Duration)
 	// Mark: status is events.Played or events.Cleared.
 	Mark(name, status string, played time.Duration)
 }
@@ -76,6 +79,11 @@ type Player struct {
 	paused    bool
 	closed    bool
 	lastSound time.Time // when there was last something to play
+
+	pace      pace
+	splicer   splicer
+	shortened int64 // ns taken out by splices
+	stretched int64 // ns put in
 
 	dries                               uint64 // the media's count of running dry, as last looked at
 	from                                uint64 // ring position at Started
@@ -117,6 +125,11 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 	if p.q.empty() && p.pos == p.media.Queued() { // there was nothing left to hear
 		p.primed, p.since = false, time.Now()
 	}
+	now := mono.Now()
+	if !p.playing {
+		p.pace.restart(now, p.aheadNS())
+	}
+	p.pace.arrived(p.arrival(now, samplesNS(n, rate)))
 	p.q.put(rate, n, d.read)
 	p.queuedNS += samplesNS(n, rate)
 	p.lastSound = time.Now()
@@ -154,18 +167,21 @@ func (p *Player) Mark(name string) error {
 }
 
 // Clear drops everything queued, now: within one frame at the caller. What is played afterwards is kept. Pending marks
-// are answered as cleared, in order. It returns what had been heard and what was dropped.
-func (p *Player) Clear() (played, dropped time.Duration) {
+// are answered as cleared, in order; Observer.Cleared is called behind them, also when nothing was queued. also is audio that
+// was dropped before it got here, and is told with the rest.
+func (p *Player) Clear(also time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return p.played(), 0
+		return
 	}
 	p.clears++
-	return p.clear()
+	dropped := p.clear()
+	p.observer.Cleared(p.played(), dropped+also)
 }
 
-func (p *Player) clear() (played, dropped time.Duration) {
+// clear is Clear without its last word. It returns how long what it dropped would have played.
+func (p *Player) clear() time.Duration {
 	at, cut := p.media.Clear()
 	p.advance(at)
 	p.pos += cut // dropped, not heard
@@ -181,10 +197,9 @@ func (p *Player) clear() (played, dropped time.Duration) {
 	if p.playing {
 		p.playing = false
 		p.media.SetWanted(false)
-		p.observer.Playback(events.Cleared, p.played(), 0)
 	}
 	p.dries = p.media.Underruns()
-	return p.played(), time.Duration(ns)
+	return time.Duration(ns)
 }
 
 // Pause holds playback at this frame and keeps the queue.
@@ -204,6 +219,7 @@ func (p *Player) setPaused(paused bool, status string) {
 	p.want()
 	p.account()
 	p.lastSound = time.Now()
+	p.pace.start(mono.Now(), p.aheadNS())
 	p.observer.Playback(status, p.played(), p.ahead())
 }
 
@@ -246,13 +262,20 @@ func (p *Player) Close() {
 	defer p.mu.Unlock()
 	if !p.closed {
 		defer func() { p.closed = true }() // also when the observer fails: the media is about to go
-		p.clear()
+		playing := p.playing
+		switch dropped := p.clear(); {
+		case dropped > 0:
+			p.observer.Cleared(p.played(), dropped)
+		case playing:
+			p.observer.Playback(events.Stopped, p.played(), 0)
+		}
 	}
 }
 
 // Snapshot is a player's figures at one moment.
 type Snapshot struct {
 	Queued, Played                      time.Duration
+	Shortened, Stretched                time.Duration // by splices, against drift and delay
 	Underruns, Clears, Marks, Overflows uint64
 }
 
@@ -263,7 +286,8 @@ func (p *Player) Snapshot() Snapshot {
 	if !p.closed {
 		p.account()
 	}
-	return Snapshot{Queued: p.ahead(), Played: p.played(), Underruns: p.underruns, Clears: p.clears,
+	return Snapshot{Queued: p.ahead(), Played: p.played(), Shortened: time.Duration(p.shortened),
+		Stretched: time.Duration(p.stretched), Underruns: p.underruns, Clears: p.clears,
 		Marks: p.marks, Overflows: p.overflows}
 }
 
@@ -276,6 +300,13 @@ func (p *Player) aheadNS() int64 {
 		return 0
 	}
 	return p.queuedNS + samplesNS(int(p.media.Queued()-p.pos), p.ringRate)
+}
+
+// arrival is a piece of audio that comes now and plays for ns.
+func (p *Player) arrival(now, ns int64) arrival {
+	taken, samples := p.media.Taken()
+	frame := samplesNS(samples, p.ringRate)
+	return arrival{now: now, ns: ns, next: min(max(taken+frame-now, 0), frame), frame: frame, ahead: p.aheadNS()}
 }
 
 // account notes what the media thread has played since the last look.
@@ -317,10 +348,13 @@ func (p *Player) fill() {
 		if len(p.waiting) > 0 { // up to the next mark, so that it gets its exact place in the ring
 			n = min(n, int(p.waiting[0].pos-p.q.out))
 		}
+		if p.pace.want > 0 && p.gathering(n, rate) {
+			break
+		}
 		if n <= 0 {
 			break
 		}
-		pcm = pcm[:n]
+		out, n := p.spliced(pcm[:n], rate)
 		if rate != p.ringRate {
 			if p.r == nil || p.rFrom != rate {
 				p.dropResampler()
@@ -331,16 +365,41 @@ func (p *Player) fill() {
 				}
 				p.r, p.rFrom = r, rate
 			}
-			p.media.Put(p.r.Process(pcm))
-		} else {
-			p.media.Put(pcm)
+			out = p.r.Process(out)
 		}
+		p.media.Put(out)
 		p.takeFromQueue(n, rate)
 	}
 	if p.q.empty() {
 		p.queuedNS = 0 // no rounding is carried along
 	}
 	p.wake()
+}
+
+// gathering reports that n samples are too few to be spliced, that more may follow, and that the caller has enough to hear
+// until then.
+func (p *Player) gathering(n, rate int) bool {
+	return n < samplesIn(spliceLength, rate) && len(p.waiting) == 0 && p.splicer.ready() && p.queuedNS < int64(spliceLength) &&
+		samplesNS(int(p.media.Queued()-p.pos), p.ringRate) > 2*int64(spliceLength)
+}
+
+// spliced shortens or lengthens the beginning of pcm if the pace asks for it. It returns what is to be played and how many
+// samples of pcm that stands for.
+func (p *Player) spliced(pcm []int16, rate int) ([]int16, int) {
+	n := samplesIn(spliceLength, rate)
+	longer := p.pace.want < 0
+	if p.pace.want == 0 || len(pcm) < n || !p.splicer.ready() || longer && p.media.Space() < samplesIn(2*spliceLength, p.ringRate) {
+		p.splicer.passed(samplesNS(len(pcm), rate))
+		return pcm, len(pcm)
+	}
+	out := p.splicer.splice(pcm[:n], rate, longer, p.pace.room())
+	ns := samplesNS(n, rate) - samplesNS(len(out), rate)
+	p.shortened += max(0, ns)
+	p.stretched += max(0, -ns)
+	if ns != 0 {
+		p.pace.done(ns)
+	}
+	return out, n
 }
 
 // want tells the pacer whether there is something to write for.
@@ -355,11 +414,20 @@ func (p *Player) takeFromQueue(n, rate int) {
 	}
 }
 
-// retune follows a re-INVITE to another rate. What is in the ring was made for the old one and is dropped: a few frames.
+// retune follows a re-INVITE to another rate. What is in the ring was made for the old one: it is taken back into the
+// queue, with its marks, and goes through the resampler once more.
 func (p *Player) retune(rate int) {
 	at, cut := p.media.Clear()
 	p.advance(at)
+	p.reportMarks(at)
 	p.pos += cut
+	p.q.giveBack(p.ringRate, int(cut), func(offset int, dst []int16) { p.media.Cleared(at+uint64(offset), dst) })
+	p.queuedNS += samplesNS(int(cut), p.ringRate)
+	back := make([]mark, 0, len(p.inRing)+len(p.waiting))
+	for _, m := range p.inRing {
+		back = append(back, mark{m.name, p.q.out + (m.pos - at)})
+	}
+	p.waiting, p.inRing = append(back, p.waiting...), nil
 	p.ringRate = rate
 	p.dropResampler()
 }

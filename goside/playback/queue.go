@@ -24,7 +24,7 @@ type queue struct {
 	segs []segment
 	head int
 	in   uint64 // samples ever put
-	out  uint64 // samples ever taken or dropped
+	out  uint64 // samples ever taken or dropped, less those given back; it may wrap, as only differences count
 }
 
 func (q *queue) empty() bool { return q.head == len(q.segs) }
@@ -46,6 +46,20 @@ func (q *queue) put(rate, n int, read func([]int16)) {
 		q.in += uint64(k)
 		n -= k
 	}
+}
+
+// giveBack puts n samples before all others; read fills in those from an offset on.
+func (q *queue) giveBack(rate, n int, read func(offset int, dst []int16)) {
+	var front []segment
+	for at := 0; at < n; {
+		s := segment{rate: rate, block: blocks.Get().(*[blockSamples]int16), end: min(n-at, blockSamples)}
+		read(at, s.block[:s.end])
+		front = append(front, s)
+		at += s.end
+	}
+	q.segs = append(front, q.segs[q.head:]...)
+	q.head = 0
+	q.out -= uint64(n)
 }
 
 // peek returns the oldest samples, at most limit of them, and their rate.

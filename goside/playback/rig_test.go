@@ -31,6 +31,10 @@ func (r *record) Playback(status string, played, queued time.Duration) {
 	r.add(fmt.Sprintf("%s %v %v", status, played, queued))
 }
 
+func (r *record) Cleared(played, dropped time.Duration) {
+	r.add(fmt.Sprintf("cleared %v %v", played, dropped))
+}
+
 func (r *record) Mark(name, status string, played time.Duration) {
 	r.add(fmt.Sprintf("mark %s %s %v", name, status, played))
 }

@@ -90,7 +90,7 @@ func TestAnUnderrunIsOneOnlyWhenAudioFollows(t *testing.T) {
 		p.play(t, signal(0, 160), 8000)
 		underruns(1)
 		p.hear(480)
-		p.Clear()
+		p.Clear(0)
 		p.play(t, signal(0, 160), 8000)
 		underruns(1) // a clear is no gap
 		p.hear(160)

@@ -35,6 +35,19 @@ const (
 	PCMA               // G.711 A-law, RFC 3551
 )
 
+// Width is the number of bytes of one sample of one channel.
+func (f Format) Width() int {
+	if f == L16 {
+		return 2
+	}
+	return 1
+}
+
+// Duration is how long so many bytes play.
+func (f Format) Duration(bytes, rate, channels int) time.Duration {
+	return time.Duration(bytes/(f.Width()*max(channels, 1))) * time.Second / time.Duration(max(rate, 1))
+}
+
 // Message is one decoded server message. A Message belongs to one goroutine, which uses it for one Decode after the other.
 // Byte slices are valid until the next Decode with the same Message, and no longer than the data that was given to it:
 // Text, and Audio of a binary message, are that data itself. Strings and PlayBody are copies.

@@ -18,6 +18,8 @@ type Report struct {
 	CaptureLatencyMS Latency `json:"captureLatencyMs"`
 	PlaybackQueuedMS int64   `json:"playbackQueuedMs"`
 	PlaybackPlayedMS int64   `json:"playbackPlayedMs"`
+	ShortenedMS      int64   `json:"playbackShortenedMs"` // against a fast clock, or a delay
+	StretchedMS      int64   `json:"playbackStretchedMs"` // against a slow clock
 	Underruns        uint64  `json:"underruns"`
 	Overflows        uint64  `json:"overflows"`
 	Clears           uint64  `json:"clears"`
@@ -55,6 +57,8 @@ func (r *Report) Add(o *Report) {
 	r.SendQueueMS += o.SendQueueMS
 	r.PlaybackQueuedMS += o.PlaybackQueuedMS
 	r.PlaybackPlayedMS += o.PlaybackPlayedMS
+	r.ShortenedMS += o.ShortenedMS
+	r.StretchedMS += o.StretchedMS
 	r.Underruns += o.Underruns
 	r.Overflows += o.Overflows
 	r.Clears += o.Clears

@@ -30,9 +30,10 @@ type ingest struct {
 	s *Stream
 
 	mu      sync.Mutex
-	behind  []func() // what follows the file being decoded, in order
-	marks   []string // of them the marks, for a clear
-	bytes   int      // that they keep alive
+	behind  []func()      // what follows the file being decoded, in order
+	marks   []string      // of them the marks, for a clear
+	bytes   int           // that they keep alive
+	waits   time.Duration // how long the audio among them plays, files not counted
 	file    chan struct{}
 	closed  bool
 	running sync.WaitGroup
@@ -51,9 +52,12 @@ func (in *ingest) play(audio []byte, format playback.Format, rate, channels int)
 		return errors.Join(playback.ErrOverflow, errBehind)
 	}
 	own := append([]byte(nil), audio...)
+	plays := format.Duration(len(own), rate, channels)
 	in.bytes += len(own)
+	in.waits += plays
 	in.behind = append(in.behind, func() {
 		in.bytes -= len(own)
+		in.waits -= plays
 		in.s.played(in.s.player.Play(own, format, rate, channels))
 	})
 	return nil
@@ -108,8 +112,9 @@ func (in *ingest) playFile(kind string, data []byte) error {
 func (in *ingest) clear() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	waits := in.waits
 	in.drop()
-	in.s.player.Clear()
+	in.s.player.Clear(waits)
 	in.answerMarks()
 }
 
@@ -118,7 +123,7 @@ func (in *ingest) drop() {
 		close(in.file)
 		in.file = nil
 	}
-	in.behind, in.bytes = nil, 0
+	in.behind, in.bytes, in.waits = nil, 0, 0
 }
 
 // answerMarks tells of the marks that never got to the player, behind those that did.

@@ -136,9 +136,9 @@ func TestMarksAndClearAreAnsweredToTheServerAndTold(t *testing.T) {
 	c.s.Stop("", false)
 	r.ended(c)
 	want := []string{here, `playback {"status":"started","playedMs":0,"queuedMs":20}`, `mark {"name":"one","status":"played","playedMs":20}`,
-		`mark {"name":"two","status":"cleared","playedMs":20}`, `playback {"status":"cleared","playedMs":20,"queuedMs":0}`,
+		`mark {"name":"two","status":"cleared","playedMs":20}`, `playback {"status":"cleared","playedMs":20,"queuedMs":0,"droppedMs":20}`,
 		`playback {"status":"paused","playedMs":20,"queuedMs":0}`, `playback {"status":"started","playedMs":20,"queuedMs":20}`,
-		`playback {"status":"resumed","playedMs":20,"queuedMs":20}`, `playback {"status":"cleared","playedMs":40,"queuedMs":0}`, bye}
+		`playback {"status":"resumed","playedMs":20,"queuedMs":20}`, `playback {"status":"stopped","playedMs":40,"queuedMs":0}`, bye}
 	c.wantTold(want...)
 }
 

@@ -28,6 +28,7 @@ func (s *Stream) Report(merge *stats.Histogram) stats.Report {
 	if s.player != nil {
 		p := s.player.Snapshot()
 		r.PlaybackQueuedMS, r.PlaybackPlayedMS = p.Queued.Milliseconds(), p.Played.Milliseconds()
+		r.ShortenedMS, r.StretchedMS = p.Shortened.Milliseconds(), p.Stretched.Milliseconds()
 		r.Underruns, r.Overflows, r.Clears, r.Marks = p.Underruns, p.Overflows, p.Clears, p.Marks
 	}
 	if merge != nil {

@@ -308,6 +308,12 @@ func (s *Stream) do(size int, must bool, action func()) {
 // observer hears the player, under its lock.
 type observer struct{ s *Stream }
 
+// Cleared implements playback.Observer.
+func (o observer) Cleared(played, dropped time.Duration) {
+	o.s.post(events.SubclassPlayback, events.ClearedBody(played, dropped), true)
+	o.s.signalIdle()
+}
+
 // Playback implements playback.Observer.
 func (o observer) Playback(status string, played, queued time.Duration) {
 	o.s.post(events.SubclassPlayback, events.Playback(status, played, queued), true)
@@ -315,7 +321,7 @@ func (o observer) Playback(status string, played, queued time.Duration) {
 	case events.Started, events.Resumed:
 		// The pump has to look for the end of it, and may be asleep: nothing is captured while paused or on hold.
 		o.s.p.Pump.Wake()
-	case events.Stopped, events.Cleared:
+	case events.Stopped:
 		o.s.signalIdle()
 	}
 }
