@@ -87,6 +87,15 @@ func as_go_command(uuid, line *C.char, reply *C.as_text_t) {
 	setText(reply, text)
 }
 
+//export as_go_break
+func as_go_break(uuid *C.char) {
+	defer enter()()
+	defer recovered()
+	if m := loaded.Load(); m != nil {
+		m.Break(C.GoString(uuid))
+	}
+}
+
 //export as_go_module_command
 func as_go_module_command(line *C.char, reply *C.as_text_t) {
 	defer enter()()

@@ -21,6 +21,7 @@ import (
 	"mod_audio_stream/goside/pump"
 	"mod_audio_stream/goside/settings"
 	"mod_audio_stream/goside/stream"
+	"mod_audio_stream/goside/tempfiles"
 	"mod_audio_stream/goside/worker"
 )
 
@@ -37,6 +38,7 @@ type Module struct {
 	workers *worker.Queue
 	set     atomic.Pointer[settings.Module]
 	dialect protocol.Dialect
+	temp    *tempfiles.Folder
 	born    time.Time
 
 	mu       sync.Mutex
@@ -54,9 +56,10 @@ type Module struct {
 // Start starts the module in a host.
 func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 	m := &Module{host: h, dialect: protocol.Native(), born: time.Now(), streams: map[key]*stream.Stream{},
-		all: map[*stream.Stream]struct{}{}}
+		all: map[*stream.Stream]struct{}{}, temp: tempfiles.New(h.TempDir())}
 	m.ended.L = &m.mu
 	set := m.apply(params)
+	m.sweep()
 	m.workers = worker.New(set.Workers, func(r any, stack []byte) {
 		h.Log(host.LevelError, "", fmt.Sprintf("internal error in an event: %v\n%s", r, stack))
 	})
@@ -133,7 +136,20 @@ func (m *Module) Stop(deadline time.Duration) (left int) {
 	}
 	m.serveMetrics("")
 	m.pump.Stop()
+	if err := m.temp.Close(); err != nil {
+		m.log(host.LevelWarning, "temporary files were not removed: %v", err)
+	}
 	return left
+}
+
+// sweep removes the files of a process that crashed.
+func (m *Module) sweep() {
+	switch n, err := m.temp.Sweep(); {
+	case err != nil:
+		m.log(host.LevelWarning, "files of an earlier process were not removed: %v", err)
+	case n > 0:
+		m.log(host.LevelNotice, "removed the files that %d earlier processes had left in %s", n, m.host.TempDir())
+	}
 }
 
 // serveMetrics moves the Prometheus page to an address, "" for none. A page that cannot be served is no reason not to load.
@@ -198,6 +214,21 @@ func (m *Module) find(uuid, name string) (*stream.Stream, error) {
 		return nil, errNoSession
 	}
 	return nil, fmt.Errorf("no stream %q is running on this channel (audio_stream list shows those that are)", name)
+}
+
+// Break clears what every stream of a channel has queued for playback.
+func (m *Module) Break(uuid string) {
+	m.mu.Lock()
+	var list []*stream.Stream
+	for s := range m.all {
+		if s.UUID() == uuid {
+			list = append(list, s)
+		}
+	}
+	m.mu.Unlock()
+	for _, s := range list {
+		_ = s.Clear() // one that does not play has nothing to clear
+	}
 }
 
 // forget takes a stream that ends off the books.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"mod_audio_stream/goside/tempfiles"
 )
 
 // Limits of the files that one server can make one stream keep.
@@ -17,7 +19,8 @@ var errFiles = fmt.Errorf("the stream already keeps %d files or %d MiB", maxFile
 
 // fileStore holds the files that were made of streamAudio messages. They live as long as the stream.
 type fileStore struct {
-	dir, uuid string
+	folder *tempfiles.Folder
+	uuid   string
 
 	mu     sync.Mutex
 	paths  []string
@@ -25,7 +28,9 @@ type fileStore struct {
 	closed bool
 }
 
-func newFileStore(dir, uuid string) fileStore { return fileStore{dir: dir, uuid: uuid} }
+func newFileStore(folder *tempfiles.Folder, uuid string) fileStore {
+	return fileStore{folder: folder, uuid: uuid}
+}
 
 // add writes one file, readable by us alone and under a name that nobody can guess, and returns its path.
 func (f *fileStore) add(data []byte, ending string) (string, error) {
@@ -37,9 +42,9 @@ func (f *fileStore) add(data []byte, ending string) (string, error) {
 	if len(f.paths) >= maxFiles || f.bytes+len(data) > maxFileBytes {
 		return "", errFiles
 	}
-	// CreateTemp makes it 0600 and refuses a name that exists; the uuid is part of it as users of this event expect. A
-	// uuid chosen by a caller (origination_uuid) may hold anything, so only what is safe in a file name is taken.
-	file, err := os.CreateTemp(f.dir, safeName(f.uuid)+"_*.tmp."+ending)
+	// The uuid is part of the name, as users of this event expect. One chosen by a caller (origination_uuid) may hold anything, so only
+	// what is safe in a file name is taken.
+	file, err := f.folder.Create(safeName(f.uuid) + "_*.tmp." + ending)
 	if err != nil {
 		return "", err
 	}

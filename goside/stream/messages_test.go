@@ -13,6 +13,7 @@ import (
 	"mod_audio_stream/goside/agent"
 	"mod_audio_stream/goside/hosttest"
 	"mod_audio_stream/goside/settings"
+	"mod_audio_stream/goside/tempfiles"
 )
 
 func TestServerTextIsTheJSONEventByteForByte(t *testing.T) {
@@ -199,7 +200,7 @@ func TestFilesAreStoredForUsAloneAndRemovedWithTheStream(t *testing.T) {
 			send(t, conn, tt.text)
 			send(t, conn, "end")
 			c.event("json", "end")
-			files, err := filepath.Glob(filepath.Join(r.h.TempDir(), "call-1_*"+tt.ending))
+			files, err := filepath.Glob(filepath.Join(r.h.TempDir(), "*", "call-1_*"+tt.ending))
 			if err != nil || len(files) != 2 {
 				t.Fatalf("files %v", files)
 			}
@@ -219,7 +220,7 @@ func TestFilesAreStoredForUsAloneAndRemovedWithTheStream(t *testing.T) {
 			}
 			c.s.Stop("", false)
 			r.ended(c)
-			if left, _ := os.ReadDir(r.h.TempDir()); len(left) != 0 {
+			if left, _ := filepath.Glob(filepath.Join(r.h.TempDir(), "*", "call*")); len(left) != 0 {
 				t.Errorf("left behind: %v", left)
 			}
 			for _, l := range r.h.Lines() {
@@ -257,7 +258,7 @@ func TestFilesThatCannotBeStoredAreBadMessages(t *testing.T) {
 	c := r.start(srv.URL(""), nil)
 	conn := r.connect(srv, c)
 	c.s.files.mu.Lock()
-	c.s.files.dir = filepath.Join(r.h.TempDir(), "is not there")
+	c.s.files.folder = tempfiles.New(filepath.Join(r.h.TempDir(), "is not there"))
 	c.s.files.mu.Unlock()
 	send(t, conn, wav)
 	r.line("could not be used")
@@ -268,14 +269,15 @@ func TestFilesThatCannotBeStoredAreBadMessages(t *testing.T) {
 
 func TestFileStoreBoundsAndNames(t *testing.T) {
 	dir := t.TempDir()
-	f := newFileStore(dir, "../../etc/x y*"+strings.Repeat("z", 100))
+	folder := tempfiles.New(dir)
+	f := newFileStore(folder, "../../etc/x y*"+strings.Repeat("z", 100))
 	names := map[string]bool{}
 	for range maxFiles {
 		path, err := f.add([]byte("a"), "wav")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if filepath.Dir(path) != dir || names[path] || len(filepath.Base(path)) > 100 {
+		if filepath.Dir(filepath.Dir(path)) != dir || names[path] || len(filepath.Base(path)) > 100 {
 			t.Errorf("stored as %s", path)
 		}
 		names[path] = true
@@ -292,10 +294,13 @@ func TestFileStoreBoundsAndNames(t *testing.T) {
 	if _, err := f.add(nil, "wav"); !errors.Is(err, errClosing) {
 		t.Errorf("after the end: %v", err)
 	}
-	if left, _ := os.ReadDir(dir); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, "*", "*.wav")); len(left) != 0 {
 		t.Errorf("%d files are left", len(left))
 	}
-	large := newFileStore(dir, "x")
+	if err := folder.Close(); err != nil {
+		t.Error(err)
+	}
+	large := newFileStore(folder, "x")
 	large.bytes = maxFileBytes
 	if _, err := large.add([]byte("a"), "wav"); !errors.Is(err, errFiles) {
 		t.Errorf("beyond the bytes: %v", err)

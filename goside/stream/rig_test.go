@@ -20,6 +20,7 @@ import (
 	"mod_audio_stream/goside/protocol"
 	"mod_audio_stream/goside/pump"
 	"mod_audio_stream/goside/settings"
+	"mod_audio_stream/goside/tempfiles"
 	"mod_audio_stream/goside/worker"
 
 	"mod_audio_stream/goside/host"
@@ -32,6 +33,7 @@ type rig struct {
 	t     *testing.T
 	ctx   context.Context
 	h     *hosttest.Host
+	temp  *tempfiles.Folder
 	pump  *pump.Pump
 	queue *worker.Queue
 	calls []*call
@@ -41,7 +43,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	h := hosttest.New(t.TempDir())
-	r := &rig{t: t, ctx: ctx, h: h, pump: pump.Start(h.Bell, 0)}
+	r := &rig{t: t, ctx: ctx, h: h, temp: tempfiles.New(h.TempDir()), pump: pump.Start(h.Bell, 0)}
 	r.queue = worker.New(2, func(any, []byte) {})
 	t.Cleanup(func() {
 		cancel()
@@ -52,6 +54,9 @@ func newRig(t *testing.T) *rig {
 			r.ended(c)
 		}
 		r.pump.Stop()
+		if err := r.temp.Close(); err != nil {
+			t.Error(err)
+		}
 		if !r.queue.Stop(patience) {
 			t.Error("a worker did not end")
 		}
@@ -93,7 +98,7 @@ func (r *rig) start(url string, vars map[string]string, change ...func(*Params))
 	uuid := fmt.Sprintf("call-%d", len(r.calls)+1)
 	session := r.h.Add(hosttest.Session{UUID: uuid}, vars)
 	p := Params{
-		Host: r.h, Pump: r.pump, Lane: r.queue.Lane(), Dialect: protocol.Native(), UUID: uuid,
+		Host: r.h, Temp: r.temp, Pump: r.pump, Lane: r.queue.Lane(), Dialect: protocol.Native(), UUID: uuid,
 		Command:  command.Command{Stream: "default", URL: url, Mix: settings.Mono, Rate: 8000},
 		Settings: set, MaxMessage: 1 << 20, UserAgent: "test", OnEnd: func(*Stream) {},
 	}

@@ -18,6 +18,7 @@ import (
 	"mod_audio_stream/goside/pump"
 	"mod_audio_stream/goside/settings"
 	"mod_audio_stream/goside/stats"
+	"mod_audio_stream/goside/tempfiles"
 	"mod_audio_stream/goside/worker"
 	"mod_audio_stream/goside/wsclient"
 )
@@ -58,8 +59,9 @@ type Params struct {
 	MinTLS     uint16
 	UserAgent  string
 	Attached   host.Attached
-	OnClosing  func(*Stream) // called before the last event is queued, so that its hearer can start anew; nil: none
-	OnEnd      func(*Stream) // called once, last; the stream's goroutine
+	Temp       *tempfiles.Folder // where files of the server's messages go
+	OnClosing  func(*Stream)     // called before the last event is queued, so that its hearer can start anew; nil: none
+	OnEnd      func(*Stream)     // called once, last; the stream's goroutine
 }
 
 // Stream is one running stream. Its methods may be called from any goroutine; none of them waits for the network.
@@ -114,7 +116,7 @@ func New(p Params) *Stream {
 		stopped: make(chan struct{}), graceful: make(chan struct{}), idle: make(chan struct{}, 1),
 		drained: make(chan struct{}), ended: make(chan struct{}),
 	}
-	s.files = newFileStore(p.Host.TempDir(), p.UUID)
+	s.files = newFileStore(p.Temp, p.UUID)
 	s.ingest.s = s
 	s.pumpSide.init(s)
 	if p.Settings.Playback {
