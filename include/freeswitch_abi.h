@@ -59,7 +59,7 @@ typedef enum { SWITCH_CHANNEL_ID_LOG } switch_text_channel_t;
 
 typedef enum { SWITCH_STACK_BOTTOM = (1 << 0), SWITCH_STACK_TOP = (1 << 1) } switch_stack_t;
 
-typedef enum { SWITCH_EVENT_CUSTOM } switch_event_types_t;
+typedef enum { SWITCH_EVENT_CUSTOM, SWITCH_EVENT_API = 23 } switch_event_types_t;
 
 typedef enum { SWITCH_APPLICATION_INTERFACE = 4, SWITCH_API_INTERFACE = 5 } switch_module_interface_name_t;
 
@@ -109,6 +109,8 @@ typedef struct switch_core_session switch_core_session_t;
 typedef struct switch_channel switch_channel_t;
 typedef struct switch_media_bug switch_media_bug_t;
 typedef struct switch_event switch_event_t;
+typedef struct switch_event_node switch_event_node_t;
+typedef void (*switch_event_callback_t)(switch_event_t *);
 typedef struct fspr_pool_t switch_memory_pool_t;
 typedef struct fspr_thread_mutex_t switch_mutex_t;
 typedef struct fspr_thread_rwlock_t switch_thread_rwlock_t;
@@ -398,6 +400,7 @@ switch_channel_state_t switch_channel_perform_hangup(switch_channel_t *channel, 
 switch_call_cause_t switch_channel_str2cause(const char *str);
 switch_status_t switch_channel_set_private(switch_channel_t *channel, const char *key, const void *private_info);
 void *switch_channel_get_private(switch_channel_t *channel, const char *key);
+const char *switch_channel_get_partner_uuid(switch_channel_t *channel);
 void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
 
 /* ---- functions: media bug ---- */
@@ -438,6 +441,11 @@ switch_status_t switch_event_set_body(switch_event_t *event, const char *body);
 switch_status_t switch_event_fire_detailed(const char *file, const char *func, int line, switch_event_t **event,
 										   void *user_data);
 void switch_event_destroy(switch_event_t **event);
+char *switch_event_get_header_idx(switch_event_t *event, const char *header_name, int idx);
+switch_status_t switch_event_bind_removable(const char *id, switch_event_types_t event, const char *subclass_name,
+											switch_event_callback_t callback, void *user_data,
+											switch_event_node_t **node);
+switch_status_t switch_event_unbind(switch_event_node_t **node);
 switch_status_t switch_event_reserve_subclass_detailed(const char *owner, const char *subclass_name);
 switch_status_t switch_event_free_subclass_detailed(const char *owner, const char *subclass_name);
 

@@ -29,6 +29,7 @@ static switch_status_t mod_audio_stream_load(switch_loadable_module_interface_t 
 	as_doorbell_t *bell = as_doorbell();
 	as_text_t config, why = {NULL, 0};
 	const char *trouble = NULL;
+	char other[256];
 	size_t events;
 	int status;
 
@@ -69,6 +70,15 @@ static switch_status_t mod_audio_stream_load(switch_loadable_module_interface_t 
 		return SWITCH_STATUS_TERM;
 	}
 
+	if (as_go_neighbours(other, sizeof(other)))
+		switch_log_printf(
+			SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING,
+			"mod_audio_stream: %s is written in Go, too. Two Go runtimes in one process share its signals and "
+			"are not supported by Go; load only one of them\n",
+			other);
+	if (!as_break_watch())
+		switch_log_printf(SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING,
+						  "mod_audio_stream: API events cannot be had, so uuid_break does not clear playback\n");
 	*module_interface = switch_loadable_module_create_module_interface(pool, "mod_audio_stream");
 	as_commands_register(*module_interface);
 	return SWITCH_STATUS_SUCCESS;
@@ -76,8 +86,10 @@ static switch_status_t mod_audio_stream_load(switch_loadable_module_interface_t 
 
 static switch_status_t mod_audio_stream_shutdown(void)
 {
-	int left = as_go_stop(STOP_DEADLINE_MS); /* removes every bug, so no media callback follows */
+	int left;
 
+	as_break_unwatch();
+	left = as_go_stop(STOP_DEADLINE_MS); /* removes every bug, so no media callback follows */
 	as_pacer_stop();
 	as_commands_unregister();
 	free_events(EVENT_COUNT);

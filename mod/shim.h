@@ -69,11 +69,18 @@ void as_doorbell_ring(void);
 /* dtmf.c: the caller's digits */
 switch_status_t as_dtmf_watch(switch_core_session_t *session, uint64_t id);
 
+/* break.c: uuid_break clears what is queued */
+bool as_break_watch(void);
+void as_break_unwatch(void);
+
 /* pacer.c */
 bool as_pacer_start(void);
 void as_pacer_stop(void);
 void as_pacer_add(as_stream_t *s);   /* takes a reference of its own */
 bool as_pacer_wrote(as_stream_t *s); /* in WRITE_REPLACE: is it the pacer that wrote this frame? */
+
+/* go_neighbours.c: other Go libraries in the process */
+unsigned as_go_neighbours(char *name, size_t size);
 
 /* go_runtime.c */
 bool as_go_runtime_start(const char **why);

@@ -43,7 +43,7 @@
 	X(SWITCH_STATUS_BREAK) X(SWITCH_STATUS_TERM) X(SWITCH_STATUS_WINBREAK) X(SWITCH_LOG_CONSOLE) \
 	X(SWITCH_LOG_ALERT) X(SWITCH_LOG_CRIT) X(SWITCH_LOG_ERROR) X(SWITCH_LOG_WARNING) X(SWITCH_LOG_NOTICE) \
 	X(SWITCH_LOG_INFO) X(SWITCH_LOG_DEBUG) X(SWITCH_CHANNEL_ID_LOG) X(SWITCH_STACK_BOTTOM) X(SWITCH_STACK_TOP) \
-	X(SWITCH_EVENT_CUSTOM) X(SWITCH_APPLICATION_INTERFACE) X(SWITCH_API_INTERFACE) \
+	X(SWITCH_EVENT_CUSTOM) X(SWITCH_EVENT_API) X(SWITCH_APPLICATION_INTERFACE) X(SWITCH_API_INTERFACE) \
 	X(SWITCH_CAUSE_NORMAL_CLEARING) X(SWITCH_CODEC_TYPE_AUDIO) X(CS_NEW) X(CS_EXECUTE) X(CS_PARK) X(CS_HANGUP) \
 	X(CS_DESTROY) X(CF_ANSWERED) X(CF_HOLD) X(CF_PROXY_MODE) X(CF_PROXY_MEDIA) X(SWITCH_ABC_TYPE_INIT) \
 	X(SWITCH_ABC_TYPE_READ) X(SWITCH_ABC_TYPE_WRITE) X(SWITCH_ABC_TYPE_WRITE_REPLACE) \
@@ -144,6 +144,7 @@ SAME(switch_application_function_t, void (*)(switch_core_session_t *, const char
 SAME(switch_media_bug_callback_t, switch_bool_t (*)(switch_media_bug_t *, void *, switch_abc_type_t))
 SAME(switch_recv_dtmf_hook_t,
 	 switch_status_t (*)(switch_core_session_t *, const switch_dtmf_t *, switch_dtmf_direction_t))
+SAME(switch_event_callback_t, void (*)(switch_event_t *))
 SAME(switch_stream_handle_read_function_t, uint8_t *(*)(switch_stream_handle_t *, int *))
 SAME(switch_stream_handle_write_function_t, switch_status_t (*)(switch_stream_handle_t *, const char *, ...))
 SAME(switch_stream_handle_raw_write_function_t, switch_status_t (*)(switch_stream_handle_t *, uint8_t *, switch_size_t))
@@ -155,6 +156,7 @@ SAME(switch_core_session_t, struct switch_core_session)
 SAME(switch_channel_t, struct switch_channel)
 SAME(switch_media_bug_t, struct switch_media_bug)
 SAME(switch_event_t, struct switch_event)
+SAME(switch_event_node_t, struct switch_event_node)
 SAME(switch_memory_pool_t, struct fspr_pool_t)
 SAME(switch_mutex_t, struct fspr_thread_mutex_t)
 SAME(switch_thread_rwlock_t, struct fspr_thread_rwlock_t)

@@ -184,7 +184,7 @@ var captureCases = slices.Concat(bufferCases(), ptimeCases(), []testcase{
 		conn := e.start(c, s, "mono")
 		e.waitAudio(conn, 25)
 		for _, ptime := range []int{30, 10, 40, 20} {
-			e.check("renegotiate", c.Renegotiate(e.ctx, ptime))
+			e.check("renegotiate", c.Renegotiate(e.ctx, 8000, ptime))
 			n := countBinary(conn.Frames())
 			frames := e.waitAudio(conn, n+60)
 			e.frameSize(frames, 20, 8000, 1)

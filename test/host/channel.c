@@ -293,6 +293,22 @@ void *switch_channel_get_private(switch_channel_t *channel, const char *key)
 	return (void *)(uintptr_t)r;
 }
 
+/* The string lives as long as the session, as in FreeSWITCH. */
+const char *switch_channel_get_partner_uuid(switch_channel_t *channel)
+{
+	switch_core_session_t *s;
+	char uuid[HOST_UUID_SIZE], *copy;
+
+	channel_check(channel, __func__);
+	s = channel->session;
+	pthread_mutex_lock(&s->media_mutex);
+	memcpy(uuid, s->partner, sizeof(uuid));
+	pthread_mutex_unlock(&s->media_mutex);
+	if (!uuid[0]) return NULL;
+	copy = switch_core_perform_session_alloc(s, sizeof(uuid), HOST_HERE);
+	return memcpy(copy, uuid, sizeof(uuid));
+}
+
 /* ---- what an event says of the channel ---- */
 
 static const char *state_name(int state)

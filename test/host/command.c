@@ -305,13 +305,24 @@ static const host_command_t *find(const host_command_t *table, const char *name)
 	return NULL;
 }
 
-bool api_execute(const char *cmd, const char *arg, char **out)
+/* A copy without blanks at both ends; NULL stays NULL. */
+static char *stripped(const char *text)
+{
+	size_t len;
+
+	if (!text) return NULL;
+	text += strspn(text, " \t\n\v\f\r");
+	len = strlen(text);
+	while (len && strchr(" \t\n\v\f\r", text[len - 1])) len--;
+	return strndup(text, len);
+}
+
+static bool run(const char *cmd, const char *arg, char **out)
 {
 	const host_command_t *c = find(commands, cmd);
 	size_t len = 0;
 	FILE *f;
 
-	*out = NULL;
 	if (!c) c = find(call_commands, cmd);
 	if (!c) return module_api(cmd, arg, out);
 	f = open_memstream(out, &len);
@@ -319,4 +330,20 @@ bool api_execute(const char *cmd, const char *arg, char **out)
 	c->fn(arg && *arg ? arg : NULL, f);
 	fclose(f);
 	return true;
+}
+
+bool api_execute(const char *cmd, const char *arg, char **out)
+{
+	char *name = stripped(cmd), *rest = stripped(arg);
+	switch_event_t *e = event_new("API");
+	bool found;
+
+	*out = NULL;
+	if (*name) event_add(e, "API-Command", name);
+	if (rest && *rest) event_add(e, "API-Command-Argument", rest);
+	found = run(name, rest, out);
+	event_send(e); /* behind the command, and for one that does not exist, too */
+	free(name);
+	free(rest);
+	return found;
 }

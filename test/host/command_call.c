@@ -89,14 +89,23 @@ static void cmd_pre_answer(const char *arg, FILE *out)
 
 static void do_break(switch_core_session_t *s, char *rest, FILE *out)
 {
-	(void)rest;
+	switch_core_session_t *other;
+	char uuid[HOST_UUID_SIZE];
+
 	media_set_writer(s, NULL, NULL, 0);
+	pthread_mutex_lock(&s->media_mutex);
+	memcpy(uuid, s->partner, sizeof(uuid));
+	pthread_mutex_unlock(&s->media_mutex);
+	if (strstr(rest, "both") && uuid[0] && (other = switch_core_session_perform_locate(uuid, HOST_HERE))) {
+		media_set_writer(other, NULL, NULL, 0);
+		switch_core_session_rwunlock(other);
+	}
 	fprintf(out, "+OK\n");
 }
 
 static void cmd_break(const char *arg, FILE *out)
 {
-	with_session(arg, out, "<uuid>", 0, do_break);
+	with_session(arg, out, "<uuid> [all|both]", 0, do_break);
 }
 
 static void set_hold(switch_core_session_t *s, bool on, FILE *out)
@@ -161,21 +170,31 @@ static void cmd_bridge(const char *arg, FILE *out)
 	with_session(arg, out, "<uuid> <other_uuid>", 1, do_bridge);
 }
 
-static void do_park(switch_core_session_t *s, char *rest, FILE *out)
+void media_unbridge(switch_core_session_t *s)
 {
 	switch_core_session_t *other;
 	char uuid[HOST_UUID_SIZE];
 
-	(void)rest;
 	pthread_mutex_lock(&s->media_mutex);
 	memcpy(uuid, s->partner, sizeof(uuid));
 	pthread_mutex_unlock(&s->media_mutex);
-	media_set_writer(s, NULL, NULL, 0);
+	if (!uuid[0]) return;
 	set_partner(s, "");
-	other = uuid[0] ? switch_core_session_perform_locate(uuid, HOST_HERE) : NULL;
+	other = switch_core_session_perform_locate(uuid, HOST_HERE);
 	if (other) {
 		set_partner(other, "");
 		switch_core_session_rwunlock(other);
+	}
+}
+
+static void do_park(switch_core_session_t *s, char *rest, FILE *out)
+{
+	(void)rest;
+	media_set_writer(s, NULL, NULL, 0);
+	if (channel_flag(&s->channel, HOST_CF_BRIDGED)) {
+		media_unbridge(s);
+	} else {
+		set_partner(s, "");
 	}
 	fprintf(out, "+OK\n");
 }
@@ -203,15 +222,12 @@ static void cmd_play(const char *arg, FILE *out)
 
 static void do_record(switch_core_session_t *s, char *rest, FILE *out)
 {
-	char *action = command_word(&rest), *path = command_word(&rest), why[256], stereo[16] = "";
+	char *action = command_word(&rest), *path = command_word(&rest), why[256];
 
 	if (!path) {
 		fprintf(out, "-USAGE: <uuid> start|stop <path> [stereo]\n");
 	} else if (strcmp(action, "start") == 0) {
-		bool two = strcmp(rest, "stereo") == 0 ||
-				   (channel_var(&s->channel, "RECORD_STEREO", stereo, sizeof(stereo)) && strcmp(stereo, "true") == 0);
-
-		if (record_start(s, path, two, why, sizeof(why))) {
+		if (record_start(s, path, strcmp(rest, "stereo") == 0 || record_in_stereo(s), why, sizeof(why))) {
 			fprintf(out, "+OK Success\n");
 		} else {
 			fprintf(out, "-ERR %s\n", why);
@@ -366,7 +382,7 @@ const host_command_t call_commands[] = {{"host_originate", command_originate, "k
 										{"uuid_getvar", cmd_getvar, "<uuid> <var>"},
 										{"uuid_answer", cmd_answer, "<uuid>"},
 										{"uuid_pre_answer", cmd_pre_answer, "<uuid>"},
-										{"uuid_break", cmd_break, "<uuid>"},
+										{"uuid_break", cmd_break, "<uuid> [all|both]"},
 										{"uuid_hold", cmd_hold, "[off] <uuid>"},
 										{"host_pause_bugs", cmd_pause_bugs, "<uuid> on|off"},
 										{"uuid_bridge", cmd_bridge, "<uuid> <other_uuid>"},

@@ -84,7 +84,15 @@ bool host_app(switch_core_session_t *s, const char *app, const char *arg)
 	} else if (strcmp(app, "set") == 0) {
 		app_set(s, arg);
 	} else if (strcmp(app, "park") == 0) {
+		room_leave(s);
 		media_set_writer(s, NULL, NULL, 0);
+	} else if (strcmp(app, "conference") == 0) {
+		if (!room_join(s, arg ? arg : "", why, sizeof(why))) host_log(SWITCH_LOG_ERROR, s->uuid, "conference: %s", why);
+	} else if (strcmp(app, "record_session") == 0) {
+		if (!arg || !record_start(s, arg, record_in_stereo(s), why, sizeof(why)))
+			host_log(SWITCH_LOG_ERROR, s->uuid, "record_session: %s", arg ? why : "no file");
+	} else if (strcmp(app, "stop_record_session") == 0) {
+		if (!arg || !record_stop(s, arg)) host_log(SWITCH_LOG_ERROR, s->uuid, "stop_record_session: nothing to stop");
 	} else if (strcmp(app, "playback") == 0) {
 		if (!arg || !media_set_writer(s, arg, why, sizeof(why)))
 			host_log(SWITCH_LOG_ERROR, s->uuid, "playback: %s", arg ? why : "no file");

@@ -136,7 +136,7 @@ switch_event_t *event_new(const char *name)
 
 /* ---- the end of an event ---- */
 
-static void discard(switch_event_t *e)
+void event_discard(switch_event_t *e)
 {
 	switch_event_t *oldest;
 
@@ -204,10 +204,15 @@ static void deliver(switch_event_t *e)
 	free(text);
 }
 
+const char *event_name(const switch_event_t *e)
+{
+	return e->name;
+}
+
 void event_send(switch_event_t *e)
 {
 	deliver(e);
-	discard(e);
+	if (!event_dispatch(e)) event_discard(e);
 }
 
 void event_channel(switch_channel_t *c, const char *name)
@@ -261,6 +266,18 @@ switch_status_t switch_event_add_header_string(switch_event_t *event, switch_sta
 	return SWITCH_STATUS_SUCCESS;
 }
 
+char *switch_event_get_header_idx(switch_event_t *event, const char *header_name, int idx)
+{
+	STRICT_PTR(event);
+	STRICT(event->magic == MAGIC_LIVE, "%s: %p is no live event", __func__, (void *)event);
+	STRICT(idx == -1, "%s: the stand-in host has no headers of several values", __func__);
+	STRICT_PTR(header_name);
+	for (const header_t *h = event->headers; h; h = h->next) {
+		if (strcasecmp(h->name, header_name) == 0) return h->value;
+	}
+	return NULL;
+}
+
 switch_status_t switch_event_set_body(switch_event_t *event, const char *body)
 {
 	check(event, __func__);
@@ -291,7 +308,7 @@ void switch_event_destroy(switch_event_t **event)
 	STRICT_PTR(event);
 	if (!*event) return; /* FreeSWITCH forgives it */
 	check(*event, __func__);
-	discard(*event);
+	event_discard(*event);
 	*event = NULL;
 }
 

@@ -27,7 +27,8 @@
 #define HOST_HERE __FILE__, __func__, __LINE__
 
 /* values of FreeSWITCH's headers that the module has no use for (switch_types.h) */
-enum { HOST_SFF_CNG = (1 << 0), HOST_SFF_NOT_AUDIO = (1 << 8) };
+enum { HOST_SFF_CNG = (1 << 0), HOST_SFF_RAW_RTP = (1 << 1), HOST_SFF_NOT_AUDIO = (1 << 8) };
+enum { HOST_RTP_HEADER = 12 };
 enum { HOST_SMBF_READ_PING = (1 << 4), HOST_SMBF_PRUNE = (1 << 9), HOST_SMBF_PAUSE = (1 << 27) };
 enum { HOST_ABC_READ_PING = SWITCH_ABC_TYPE_READ_REPLACE + 1 };
 enum { HOST_CF_EARLY_MEDIA = 200, HOST_CF_BRIDGED, HOST_CF_PAUSE_BUGS, HOST_CF_NO_MEDIA, HOST_CF_MAX };
@@ -100,6 +101,7 @@ extern _Thread_local int tls_in_bug_callback;
 
 void stats_callback(int abc_type, uint64_t ns);
 void stats_late(uint64_t ns);
+void stats_release(uint64_t ns);
 void stats_reset(void);
 void stats_print(FILE *out); /* JSON members */
 extern _Atomic uint64_t stats_slow_ns;
@@ -207,6 +209,7 @@ struct switch_core_session {
 	switch_codec_implementation_t read_impl, write_impl;
 	switch_frame_t raw_read_frame, raw_write_frame;
 	_Alignas(16) uint8_t raw_read_data[HOST_FRAME_BYTES], raw_write_data[HOST_FRAME_BYTES];
+	_Alignas(16) uint8_t raw_read_packet[HOST_RTP_HEADER + HOST_FRAME_BYTES]; /* the packet the frame came in */
 	host_buffer_t raw_write_buffer;
 	bool raw_write_engaged;
 	switch_audio_resampler_t *write_resampler;
@@ -221,6 +224,8 @@ struct switch_core_session {
 	/* media */
 	pthread_t thread, writer_thread;
 	bool has_writer_thread;
+	struct host_member *member; /* of a conference; the session's thread only */
+	_Atomic bool in_room;
 	_Atomic bool writer_stop;
 	pthread_mutex_t media_mutex; /* guards source, writer, sinks, partner, the message queue */
 	host_source_t *source, *writer;
@@ -229,9 +234,14 @@ struct switch_core_session {
 	host_msg_t *msgs;
 	wav_writer_t *out, *heard;
 	char *out_path, *heard_path;
+	FILE *times; /* when what was written: pairs of CLOCK_REALTIME in ns and the samples up to there */
+	uint64_t times_samples;
 	unsigned sink_part;
 	uint64_t heard_next_ns;
-	switch_timer_t timer; /* the media clock, kept by the session's thread */
+	switch_timer_t timer;     /* the media clock, kept by the session's thread */
+	_Atomic uint64_t tick_ns; /* when it ticked last */
+	uint64_t write_tick_ns;   /* the write timer's last tick (io.c) */
+	uint64_t held_up_ns;      /* at the end: what the bugs and the holders of the session took */
 	_Atomic bool stop_broadcast;
 	host_counts_t n;
 };
@@ -240,7 +250,7 @@ struct switch_core_session {
 typedef struct host_originate {
 	char uuid[HOST_UUID_SIZE];
 	uint32_t rate, ptime, channels;
-	const char *in, *out, *heard, *writer, *name, *codec;
+	const char *in, *out, *heard, *times, *writer, *name, *codec;
 	enum { ORIG_RINGING, ORIG_EARLY, ORIG_ANSWERED } state;
 	bool writer_thread, proxy, bypass, nomedia;
 	host_var_t *vars;
@@ -281,6 +291,7 @@ host_msg_t *msg_new(int kind, const char *a, const char *b, const char *c);
 void msg_unref(host_msg_t *m);
 bool msg_wait(host_msg_t *m, unsigned ms); /* false: not done in time, or failed */
 bool media_set_writer(switch_core_session_t *s, const char *spec, char *why, size_t why_len);
+void media_unbridge(switch_core_session_t *s); /* both legs park */
 void media_set_codec(switch_core_session_t *s, const char *name, uint32_t rate, uint32_t ptime, uint32_t channels);
 /* Reads one frame from the source and hands it to the bugs. *frame is NULL when there is nothing (hold). */
 void io_read(switch_core_session_t *s, switch_frame_t **frame);
@@ -328,6 +339,13 @@ void bug_session_gone(switch_core_session_t *s);
 /* record.c */
 bool record_start(switch_core_session_t *s, const char *path, bool stereo, char *why, size_t why_len);
 bool record_stop(switch_core_session_t *s, const char *path);
+bool record_in_stereo(switch_core_session_t *s); /* its variable says so */
+
+/* room.c; the session's own thread only */
+bool room_join(switch_core_session_t *s, const char *name, char *why, size_t why_len);
+void room_leave(switch_core_session_t *s);
+void room_say(switch_core_session_t *s, const switch_frame_t *frame);
+void room_hear(switch_core_session_t *s, int16_t *out, uint32_t n);
 
 /* ---- codec.c, resample.c ---- */
 
@@ -345,11 +363,18 @@ void event_add(switch_event_t *e, const char *name, const char *value);
 void event_addf(switch_event_t *e, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void event_body(switch_event_t *e, const char *body);
 void event_send(switch_event_t *e);
+void event_discard(switch_event_t *e);
+const char *event_name(const switch_event_t *e);
 void event_channel(switch_channel_t *c, const char *name); /* creates, fills, sends */
 void event_set_running(bool running);
 unsigned event_subclasses(FILE *out);
 void event_free_tombs(void);
 unsigned long event_fired(void);
+
+/* event_bind.c */
+bool event_dispatch(switch_event_t *e); /* true: somebody in the process has bound it, and it is freed afterwards */
+void event_dispatch_stop(void);
+unsigned event_bindings(void);
 
 /* esl.c */
 void esl_listen(int port); /* prints the address on stdout */

@@ -91,8 +91,15 @@ void io_read(switch_core_session_t *s, switch_frame_t **frame)
 	f->samples = impl->samples_per_packet;
 	f->rate = impl->actual_samples_per_second;
 	f->channels = impl->number_of_channels;
-	f->flags = audio ? 0 : HOST_SFF_CNG;
-	if (!audio) memset(f->data, 255, f->datalen); /* comfort noise reaches the bugs as bytes of 0xFF */
+	f->flags = audio ? HOST_SFF_RAW_RTP : HOST_SFF_CNG;
+	f->packet = audio ? s->raw_read_packet : NULL;
+	f->packetlen = audio ? HOST_RTP_HEADER + f->datalen : 0;
+	f->timestamp = audio ? s->timer.samplecount : 0;
+	if (audio) {
+		memcpy(s->raw_read_packet + HOST_RTP_HEADER, f->data, f->datalen);
+	} else {
+		memset(f->data, 255, f->datalen); /* comfort noise reaches the bugs as bytes of 0xFF */
+	}
 	if (atomic_load(&s->bugs)) {
 		if (audio) { /* each decoded frame takes the write lock twice: it waits for a callback of the write side */
 			pthread_rwlock_wrlock(&s->bug_rwlock);
@@ -112,8 +119,35 @@ void io_read(switch_core_session_t *s, switch_frame_t **frame)
 
 /* ---- write ---- */
 
-static void emit(switch_core_session_t *s, const void *data, uint32_t bytes)
+/* The next tick of the write timer, a grid of the session's own frames. One that was not used for a while begins anew,
+ * so that it does not return several times at once. Guarded by codec_write_mutex. */
+static void wait_write_tick(switch_core_session_t *s)
 {
+	uint64_t packet = (uint64_t)s->write_impl.microseconds_per_packet * 1000u, now = now_ns();
+	uint64_t base = atomic_load(&s->tick_ns), tick;
+
+	if (!base || base > now) base = now;
+	tick = base + (now - base) / packet * packet;
+	if (s->write_tick_ns + packet < tick) s->write_tick_ns = tick;
+	s->write_tick_ns += packet;
+	sleep_until_ns(s->write_tick_ns);
+}
+
+/* What the RTP layer sends of a frame (switch_rtp_write_frame): of one flagged as a packet the packet it came in, not
+ * its samples; one without a timestamp when the write timer ticks next, and until then the writer keeps its locks. */
+static void emit(switch_core_session_t *s, const switch_frame_t *frame)
+{
+	const uint8_t *data = frame->data;
+	uint32_t bytes = frame->datalen;
+
+	if (frame->flags & HOST_SFF_RAW_RTP) {
+		STRICT(frame->packet && frame->packetlen > HOST_RTP_HEADER,
+			   "a frame flagged as a packet has %u bytes of packet at %p", frame->packetlen, frame->packet);
+		data = (const uint8_t *)frame->packet + HOST_RTP_HEADER;
+		bytes = frame->packetlen - HOST_RTP_HEADER;
+	} else if (!frame->timestamp) {
+		wait_write_tick(s);
+	}
 	sink_write(s, data, bytes);
 	atomic_fetch_add_explicit(&s->n.emitted, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->n.emitted_samples, bytes / 2 / s->write_impl.number_of_channels,
@@ -189,6 +223,7 @@ static switch_frame_t *decode(switch_core_session_t *s, switch_frame_t *frame, b
 	raw->samples = samples;
 	raw->channels = s->write_impl.number_of_channels;
 	raw->rate = from->actual_samples_per_second;
+	raw->timestamp = frame->timestamp;
 	raw->flags = 0;
 	return raw;
 }
@@ -230,9 +265,33 @@ static void write_rechunked(switch_core_session_t *s, const switch_frame_t *fram
 	}
 	buffer_write(&s->raw_write_buffer, frame->data, frame->datalen);
 	while (s->raw_write_buffer.used >= bytes) {
-		emit(s, s->raw_write_buffer.data, bytes);
+		switch_frame_t cut = {.data = s->raw_write_buffer.data, .datalen = bytes}; /* and no timestamp any more */
+
+		emit(s, &cut);
 		buffer_toss(&s->raw_write_buffer, bytes);
 	}
+}
+
+/* One frame of the channel's own length, through the channel's encoder: L16 leaves the frame as it is, flags and all.
+ */
+static void write_encoded(switch_core_session_t *s, const switch_frame_t *frame, const switch_frame_t *original)
+{
+	uint32_t bytes = s->write_impl.decoded_bytes_per_packet;
+	switch_frame_t encoded = *frame;
+	uint8_t padded[HOST_FRAME_BYTES];
+
+	if (frame->datalen < bytes) {
+		memset(padded, 255, bytes);
+		memcpy(padded, frame->data, frame->datalen);
+		encoded.data = padded;
+		encoded.datalen = bytes;
+	}
+	if (!codec_is_l16(s->write_codec.implementation)) encoded.flags = 0;
+	encoded.timestamp = original->timestamp;
+	if (!codec_is_l16(s->write_codec.implementation) &&
+		original->codec->implementation->samples_per_packet != s->write_impl.samples_per_packet)
+		encoded.timestamp = 0;
+	emit(s, &encoded);
 }
 
 static void write_locked(switch_core_session_t *s, switch_frame_t *frame)
@@ -249,27 +308,19 @@ static void write_locked(switch_core_session_t *s, switch_frame_t *frame)
 	if (atomic_load(&s->bugs) && !need_codec) do_bugs = need_codec = true;
 	do_resample = from->actual_samples_per_second != s->write_impl.actual_samples_per_second;
 	if (!need_codec) {
-		emit(s, frame->data, frame->datalen);
+		emit(s, frame);
 		return;
 	}
 	out = decode(s, frame, do_resample);
 	if (do_resample) out = resample(s, out, from->actual_samples_per_second);
 	if (atomic_load(&s->bugs)) out = feed_write(s, out, &do_bugs);
 	if (do_bugs) {
-		emit(s, frame->data, frame->datalen);
+		emit(s, frame);
 		return;
 	}
 	if (!ptime_mismatch && out->codec && codec_ready(out->codec) &&
 		out->codec->implementation->decoded_bytes_per_packet == s->write_impl.decoded_bytes_per_packet) {
-		if (out->datalen < s->write_impl.decoded_bytes_per_packet) {
-			uint8_t padded[HOST_FRAME_BYTES];
-
-			memset(padded, 255, s->write_impl.decoded_bytes_per_packet);
-			memcpy(padded, out->data, out->datalen);
-			emit(s, padded, s->write_impl.decoded_bytes_per_packet);
-		} else {
-			emit(s, out->data, out->datalen);
-		}
+		write_encoded(s, out, frame);
 		return;
 	}
 	write_rechunked(s, out);

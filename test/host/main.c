@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 	if (module_loaded() && !module_unload(&err)) strict_abort("unload at exit: %s", err);
 	esl_stop();
 	event_set_running(false);
+	event_dispatch_stop();
 	check_accounts();
 	log_close();
 	free_all();

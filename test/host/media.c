@@ -4,6 +4,8 @@
  */
 #include "host.h"
 
+#include <time.h>
+
 enum { LATE_RESET_MS = 1000 };
 
 /* ---- messages ---- */
@@ -79,6 +81,7 @@ void media_set_codec(switch_core_session_t *s, const char *name, uint32_t rate, 
 	if (s->write_resampler) switch_resample_destroy(&s->write_resampler);
 	buffer_toss(&s->raw_write_buffer, SIZE_MAX);
 	s->raw_write_engaged = false;
+	s->write_tick_ns = 0;
 	pthread_mutex_lock(&s->media_mutex);
 	sink_open(s);
 	pthread_mutex_unlock(&s->media_mutex);
@@ -124,10 +127,24 @@ void sink_open(switch_core_session_t *s)
 	s->heard_next_ns = 0;
 }
 
+static void note_time(switch_core_session_t *s, uint32_t samples)
+{
+	struct timespec ts;
+	uint64_t entry[2];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	s->times_samples += samples;
+	entry[0] = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	entry[1] = s->times_samples;
+	fwrite(entry, sizeof(entry), 1, s->times);
+	fflush(s->times);
+}
+
 void sink_write(switch_core_session_t *s, const void *data, uint32_t bytes)
 {
 	pthread_mutex_lock(&s->media_mutex);
 	if (s->out) wav_write(s->out, data, bytes / 2);
+	if (s->times) note_time(s, bytes / 2 / s->write_impl.number_of_channels);
 	if (s->heard) {
 		static const int16_t silence[480 * 2];
 		uint64_t now = now_ns(), packet = (uint64_t)s->write_impl.microseconds_per_packet * 1000u;
@@ -168,10 +185,24 @@ bool media_set_writer(switch_core_session_t *s, const char *spec, char *why, siz
 	return true;
 }
 
-/* One frame of the writer source, as the playback application writes it: in L16 at the channel's rate. */
-static void write_own(switch_core_session_t *s, switch_codec_t *codec, int16_t *buf)
+/* One frame of L16 at the channel's rate and length. */
+static void write_samples(switch_core_session_t *s, switch_codec_t *codec, int16_t *buf, uint32_t timestamp)
 {
-	switch_frame_t frame = {.codec = codec, .data = buf, .buflen = HOST_FRAME_BYTES};
+	const switch_codec_implementation_t *impl = codec->implementation;
+	switch_frame_t frame = {.codec = codec, .data = buf, .buflen = HOST_FRAME_BYTES, .timestamp = timestamp};
+
+	frame.datalen = impl->decoded_bytes_per_packet;
+	frame.samples = impl->samples_per_packet;
+	frame.rate = impl->actual_samples_per_second;
+	frame.channels = impl->number_of_channels;
+	atomic_fetch_add_explicit(&s->n.written_host, 1, memory_order_relaxed);
+	io_write(s, &frame);
+}
+
+/* One frame of the writer source. The playback application's have no timestamp, and wait in the RTP layer for the next
+ * tick; those of a second thread have one. */
+static void write_own(switch_core_session_t *s, switch_codec_t *codec, int16_t *buf, uint32_t timestamp)
+{
 	const switch_codec_implementation_t *impl = codec->implementation;
 	bool audio = false, ended = false;
 
@@ -182,14 +213,7 @@ static void write_own(switch_core_session_t *s, switch_codec_t *codec, int16_t *
 		ended = source_ended(s->writer);
 	}
 	pthread_mutex_unlock(&s->media_mutex);
-	if (audio) {
-		frame.datalen = impl->decoded_bytes_per_packet;
-		frame.samples = impl->samples_per_packet;
-		frame.rate = impl->actual_samples_per_second;
-		frame.channels = impl->number_of_channels;
-		atomic_fetch_add_explicit(&s->n.written_host, 1, memory_order_relaxed);
-		io_write(s, &frame);
-	}
+	if (audio) write_samples(s, codec, buf, timestamp);
 	if (ended) media_set_writer(s, NULL, NULL, 0);
 }
 
@@ -215,14 +239,16 @@ static void *writer_main(void *arg)
 	_Alignas(16) int16_t buf[HOST_FRAME_BYTES / 2];
 	switch_codec_t codec = {0};
 	uint64_t next = now_ns();
+	uint32_t timestamp = 0;
 
 	tls_own(s);
 	while (!atomic_load(&s->writer_stop)) {
 		follow(s, &codec);
 		next += (uint64_t)codec.implementation->microseconds_per_packet * 1000u;
 		sleep_until_ns(next);
+		timestamp += codec.implementation->samples_per_packet;
 		if (!channel_ready(&s->channel, true)) continue;
-		write_own(s, &codec, buf);
+		write_own(s, &codec, buf, timestamp);
 	}
 	if (codec.mutex) codec_done_host(&codec);
 	tls_own(NULL);
@@ -251,8 +277,10 @@ static void run_message(switch_core_session_t *s, host_msg_t *m)
 		ok = media_set_writer(s, m->a, why, sizeof(why));
 		if (!ok) host_log(SWITCH_LOG_ERROR, s->uuid, "%s", why);
 		break;
-	case MSG_TRANSFER: /* the dialplan of the host: hangup, echo, anything else parks */
-		media_set_writer(s, NULL, NULL, 0);
+	case MSG_TRANSFER: /* the dialplan of the host: hangup, tone, anything else parks */
+		room_leave(s);
+		media_unbridge(s);
+		media_set_writer(s, strcmp(m->a, "tone") == 0 ? "tone:400" : NULL, why, sizeof(why));
 		if (strcmp(m->a, "hangup") == 0)
 			switch_channel_perform_hangup(&s->channel, HOST_HERE, SWITCH_CAUSE_NORMAL_CLEARING);
 		break;
@@ -313,9 +341,14 @@ static void tick(switch_core_session_t *s, switch_codec_t *codec, int16_t *buf)
 
 	io_read(s, &frame);
 	to_partner(s, frame);
-	if (atomic_load(&s->writing)) {
+	if (atomic_load(&s->in_room)) {
 		follow(s, codec);
-		write_own(s, codec, buf);
+		if (frame) room_say(s, frame);
+		room_hear(s, buf, codec->implementation->samples_per_packet * codec->implementation->number_of_channels);
+		write_samples(s, codec, buf, 0);
+	} else if (atomic_load(&s->writing)) {
+		follow(s, codec);
+		write_own(s, codec, buf, 0);
 	}
 }
 
@@ -329,8 +362,12 @@ static void note_lateness(switch_core_session_t *s, uint64_t late, uint64_t pack
 
 static void end_of_call(switch_core_session_t *s)
 {
+	uint64_t began = now_ns();
+
 	/* as FreeSWITCH: bugs first, the reports afterwards, then waiting for whoever still holds the session */
 	bug_remove_all(s);
+	s->held_up_ns = now_ns() - began;
+	room_leave(s);
 	if (s->has_writer_thread) {
 		atomic_store(&s->writer_stop, true);
 		pthread_join(s->writer_thread, NULL);
@@ -381,6 +418,7 @@ static void *session_main(void *arg)
 			next = now; /* an application held the thread up: packets are gone */
 		sleep_until_ns(next);
 		now = now_ns();
+		atomic_store(&s->tick_ns, next);
 		note_lateness(s, now - next, packet);
 		atomic_fetch_add_explicit(&s->n.ticks, 1, memory_order_relaxed);
 		count_tick(s);

@@ -336,6 +336,8 @@ static bool unload(const char **err)
 	STRICT(!bug_live(true), "%u media bugs left on calls by shutdown(): their callbacks are about to be unmapped",
 		   bug_live(true));
 	STRICT(!event_subclasses(NULL), "%u event subclasses still reserved after shutdown()", event_subclasses(NULL));
+	STRICT(!event_bindings(), "%u event bindings left by shutdown(): their callbacks are about to be unmapped",
+		   event_bindings());
 	e = event_new("MODULE_UNLOAD");
 	event_add(e, "name", m->name);
 	event_send(e);

@@ -39,6 +39,8 @@ static const char *set_option(host_originate_t *o, char *key, char *value)
 		o->out = value;
 	} else if (strcmp(key, "heard") == 0) {
 		o->heard = value;
+	} else if (strcmp(key, "times") == 0) {
+		o->times = value;
 	} else if (strcmp(key, "writer") == 0) {
 		o->writer = value;
 	} else if (strcmp(key, "name") == 0) {

@@ -46,6 +46,13 @@ static switch_bool_t on_bug(switch_media_bug_t *bug, void *user_data, switch_abc
 	return SWITCH_TRUE;
 }
 
+bool record_in_stereo(switch_core_session_t *s)
+{
+	char value[16] = "";
+
+	return channel_var(&s->channel, "RECORD_STEREO", value, sizeof(value)) && strcmp(value, "true") == 0;
+}
+
 bool record_start(switch_core_session_t *s, const char *path, bool stereo, char *why, size_t why_len)
 {
 	recorder_t *r = calloc(1, sizeof(*r));

@@ -212,6 +212,8 @@ switch_core_session_t *session_create(const host_originate_t *o, char *why, size
 		switch_channel_set_variable_var_check(&s->channel, v->name, v->value, SWITCH_FALSE);
 	if (o->out) s->out_path = strdup(o->out);
 	if (o->heard) s->heard_path = strdup(o->heard);
+	if (o->times && !(s->times = fopen(o->times, "wb")))
+		host_log(SWITCH_LOG_ERROR, s->uuid, "cannot write %s: %s", o->times, strerror(errno));
 	media_set_codec(s, o->codec, o->rate, o->ptime, o->channels);
 	tls_give_back();
 
@@ -253,10 +255,13 @@ static void wait_for_holders(switch_core_session_t *s)
 void session_destroy(switch_core_session_t *s)
 {
 	switch_core_session_t **at;
+	uint64_t began = now_ns();
 
 	wait_for_holders(s);
 	bug_remove_all(s);
+	stats_release(s->held_up_ns + now_ns() - began);
 	sink_close(s); /* whoever hears of the end finds its files whole */
+	if (s->times) fclose(s->times);
 	event_channel(&s->channel, "CHANNEL_DESTROY");
 	source_close(s->source);
 	source_close(s->writer);

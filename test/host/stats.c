@@ -9,7 +9,7 @@ typedef struct histogram {
 	_Atomic uint64_t at[BUCKETS];
 } histogram_t;
 
-static histogram_t callbacks[TYPES], lateness;
+static histogram_t callbacks[TYPES], lateness, release;
 static _Atomic uint64_t slow;
 _Atomic uint64_t stats_slow_ns = 2000000;
 
@@ -66,10 +66,16 @@ static void clear(histogram_t *h)
 	for (unsigned i = 0; i < BUCKETS; i++) atomic_store(&h->at[i], 0);
 }
 
+void stats_release(uint64_t ns)
+{
+	record(&release, ns);
+}
+
 void stats_reset(void)
 {
 	for (unsigned t = 0; t < TYPES; t++) clear(&callbacks[t]);
 	clear(&lateness);
+	clear(&release);
 	atomic_store(&slow, 0);
 }
 
@@ -114,4 +120,6 @@ void stats_print(FILE *out)
 	fprintf(out, "},\"slowCallbacks\":%llu,\"slowNs\":%llu,", (unsigned long long)atomic_load(&slow),
 			(unsigned long long)atomic_load(&stats_slow_ns));
 	print(out, "mediaLateness", &lateness);
+	fputc(',', out);
+	print(out, "release", &release); /* of a session: how long bugs and holders kept its thread at the end */
 }

@@ -16,7 +16,7 @@ import (
 const eventSocketPassword = "ClueCon"
 
 // wantedEvents is what the EventLog gets.
-var wantedEvents = []string{"CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_PARK", "CHANNEL_HANGUP_COMPLETE",
+var wantedEvents = []string{"CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_PARK", "CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY",
 	"CHANNEL_EXECUTE_COMPLETE", "DTMF", "CUSTOM", modulePrefix + "connect", modulePrefix + "disconnect", modulePrefix + "error",
 	modulePrefix + "json", modulePrefix + "play", modulePrefix + "playback", modulePrefix + "mark", modulePrefix + "reconnect"}
 

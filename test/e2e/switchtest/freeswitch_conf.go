@@ -109,6 +109,15 @@ const freeswitchTemplate = `<?xml version="1.0"?>
         </profile>
       </profiles>
     </configuration>
+    <configuration name="local_stream.conf"/>
+    <configuration name="conference.conf">
+      <profiles><profile name="default">
+        <param name="rate" value="8000"/>
+        <param name="interval" value="20"/>
+        <param name="energy-level" value="0"/>
+        <param name="comfort-noise" value="false"/>
+      </profile></profiles>
+    </configuration>
     <configuration name="audio_stream.conf">
       <settings>{{range .Settings}}
         <param name="{{xml .Name}}" value="{{xml .Value}}"/>{{end}}
@@ -149,6 +158,9 @@ const freeswitchTemplate = `<?xml version="1.0"?>
       <extension name="loopback"><condition field="destination_number" expression="^loopback$">
         <action application="answer"/>
         <action application="echo"/>
+      </condition></extension>
+      <extension name="tone"><condition field="destination_number" expression="^tone$">
+        <action application="playback" data="tone_stream://%(60000,0,400)"/>
       </condition></extension>
       <extension name="transferred"><condition field="destination_number" expression="^transferred$">
         <action application="set" data="e2e_transferred=true"/>

@@ -14,14 +14,6 @@ import (
 	"github.com/pion/rtp"
 )
 
-// Packet is one received RTP packet.
-type Packet struct {
-	Sequence  uint16
-	Timestamp uint32
-	Samples   int
-	At        time.Time
-}
-
 // HeardStats say how the packets came.
 type HeardStats struct {
 	Packets    int
@@ -41,6 +33,7 @@ type rtpSession struct {
 
 	mu       sync.Mutex
 	codec    codec
+	known    map[uint8]codec // every codec of the call by payload type: what was sent before a re-INVITE still comes
 	ptime    int
 	remote   *net.UDPAddr
 	started  bool
@@ -79,7 +72,8 @@ func newRTPSession(c codec, ptime int, source Source) (*rtpSession, error) {
 		return nil, err
 	}
 	_ = conn.SetReadBuffer(1 << 20)
-	r := &rtpSession{conn: conn, source: source, codec: c, ptime: ptime, stamp: firstStamp, stop: make(chan struct{}), changed: make(chan struct{})}
+	stampArrivals(conn)
+	r := &rtpSession{conn: conn, source: source, codec: c, known: map[uint8]codec{}, ptime: ptime, stamp: firstStamp, stop: make(chan struct{}), changed: make(chan struct{})}
 	r.wait.Add(1)
 	go r.receive()
 	return r, nil
@@ -93,12 +87,20 @@ func (r *rtpSession) start(port int, c codec, ptime int) {
 	defer r.mu.Unlock()
 	r.remote = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
 	r.codec, r.ptime = c, ptime
+	r.known[c.payload] = c
 	if r.started || r.closed {
 		return
 	}
 	r.started = true
 	r.wait.Add(1)
 	go r.send()
+}
+
+// expect takes packets of a further codec from now on.
+func (r *rtpSession) expect(c codec) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known[c.payload] = c
 }
 
 func (r *rtpSession) close() {
@@ -246,16 +248,16 @@ func dtmfEvent(key byte) (byte, error) {
 
 func (r *rtpSession) receive() {
 	defer r.wait.Done()
-	buf := make([]byte, 65536)
+	buf, control := make([]byte, 65536), make([]byte, 128)
 	for {
-		n, err := r.conn.Read(buf)
+		n, cn, _, _, err := r.conn.ReadMsgUDP(buf, control)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			continue // ECONNREFUSED of an earlier packet
 		}
-		now := time.Now()
+		now := arrival(control[:cn])
 		var p rtp.Packet
 		if err := p.Unmarshal(buf[:n]); err != nil {
 			continue
@@ -267,7 +269,8 @@ func (r *rtpSession) receive() {
 func (r *rtpSession) take(p *rtp.Packet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p.PayloadType != r.codec.payload {
+	c, ok := r.known[p.PayloadType]
+	if !ok {
 		r.stats.OtherTypes++
 		// RFC 4733: the end bit comes three times with one timestamp.
 		if p.PayloadType == dtmfPayload && len(p.Payload) >= 4 && p.Payload[1]&0x80 != 0 && p.Timestamp != r.lastEnd && p.Payload[0] < 16 {
@@ -288,8 +291,8 @@ func (r *rtpSession) take(p *rtp.Packet, now time.Time) {
 		r.stats.FirstAt = now
 	}
 	before := len(r.heard)
-	r.heard = r.codec.decode(r.heard, p.Payload)
-	r.packets = append(r.packets, Packet{p.SequenceNumber, p.Timestamp, len(r.heard) - before, now})
+	r.heard = c.decode(r.heard, p.Payload)
+	r.packets = append(r.packets, Packet{p.SequenceNumber, p.Timestamp, c.rate, len(r.heard) - before, now})
 	r.stats.Packets++
 	r.stats.LastAt = now
 	r.announce()

@@ -25,13 +25,26 @@ const dtmfPayload = 101
 func newCodec(name string, rate int) (codec, error) {
 	switch {
 	case name == "" || name == "L16":
-		return codec{"L16", rate, 97}, nil
+		return codec{"L16", rate, l16Payload(rate)}, nil
 	case name == "PCMU" && rate == 8000:
 		return codec{name, rate, 0}, nil
 	case name == "PCMA" && rate == 8000:
 		return codec{name, rate, 8}, nil
 	}
 	return codec{}, fmt.Errorf("no codec %s at %d Hz", name, rate)
+}
+
+// l16Payload is the dynamic payload type of L16 at a rate; each rate has its own, so that a packet says which it is.
+func l16Payload(rate int) uint8 {
+	switch rate {
+	case 16000:
+		return 98
+	case 32000:
+		return 99
+	case 48000:
+		return 100
+	}
+	return 97
 }
 
 // encode appends the payload of samples. L16 is big-endian on the wire (RFC 3551 section 4.5.11).

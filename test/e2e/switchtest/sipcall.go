@@ -239,13 +239,18 @@ func (c *sipCall) respond(req *sip.Request, tx sip.ServerTransaction) {
 	_ = tx.Respond(res)
 }
 
-// Renegotiate sends a re-INVITE with another ptime.
-func (c *sipCall) Renegotiate(ctx context.Context, ptime int) error {
+// Renegotiate sends a re-INVITE with another rate or ptime.
+func (c *sipCall) Renegotiate(ctx context.Context, rate, ptime int) error {
 	c.mu.Lock()
 	dialog := c.dialog
 	c.version++
-	offer, err := describe(c.codec, ptime, c.rtp.port(), c.version)
+	version := c.version
+	offered, err := newCodec(c.codec.name, rate)
 	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	offer, err := describe(offered, ptime, c.rtp.port(), version)
 	if err != nil {
 		return err
 	}
@@ -259,6 +264,7 @@ func (c *sipCall) Renegotiate(ctx context.Context, ptime int) error {
 	req := sip.NewRequest(sip.INVITE, recipient)
 	req.SetBody(offer)
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	c.rtp.expect(offered) // FreeSWITCH may send it before we have read its answer
 	res, err := dialog.Do(ctx, req)
 	if err != nil {
 		return fmt.Errorf("re-INVITE: %w", err)
@@ -273,12 +279,15 @@ func (c *sipCall) Renegotiate(ctx context.Context, ptime int) error {
 	if err != nil {
 		return err
 	}
+	if r.codec.name != offered.name || r.codec.rate != rate {
+		return fmt.Errorf("re-INVITE: offered %s/%d, got %s/%d", offered.name, rate, r.codec.name, r.codec.rate)
+	}
 	// FreeSWITCH 1.10 changes its codec as offered but puts the former ptime into its answer; the offer holds.
+	offered.payload = r.codec.payload
 	c.mu.Lock()
-	c.ptime = ptime
-	codec := c.codec
+	c.ptime, c.codec = ptime, offered
 	c.mu.Unlock()
-	c.rtp.start(r.port, codec, ptime)
+	c.rtp.start(r.port, offered, ptime)
 	return nil
 }
 

@@ -13,7 +13,11 @@ import (
 func (c *sipCall) UUID() string { return c.uuid }
 
 // Rate is the codec's.
-func (c *sipCall) Rate() int { return c.codec.rate }
+func (c *sipCall) Rate() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.codec.rate
+}
 
 // Ptime is the one in force.
 func (c *sipCall) Ptime() int {
@@ -27,6 +31,30 @@ func (c *sipCall) Heard() []int16 {
 	c.rtp.mu.Lock()
 	defer c.rtp.mu.Unlock()
 	return c.rtp.heard[:len(c.rtp.heard):len(c.rtp.heard)]
+}
+
+// HeardParts divides it by the rate of the packets.
+func (c *sipCall) HeardParts() []Part {
+	c.rtp.mu.Lock()
+	defer c.rtp.mu.Unlock()
+	var parts []Part
+	at := 0
+	for _, p := range c.rtp.packets {
+		if len(parts) == 0 || parts[len(parts)-1].Rate != p.Rate {
+			parts = append(parts, Part{Rate: p.Rate})
+		}
+		last := &parts[len(parts)-1]
+		last.Samples = append(last.Samples, c.rtp.heard[at:at+p.Samples]...)
+		at += p.Samples
+	}
+	return parts
+}
+
+// Packets are the RTP packets.
+func (c *sipCall) Packets() []Packet {
+	c.rtp.mu.Lock()
+	defer c.rtp.mu.Unlock()
+	return c.rtp.packets[:len(c.rtp.packets):len(c.rtp.packets)]
 }
 
 // WaitHeard waits for RTP.

@@ -4,10 +4,12 @@ package switchtest
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,16 +21,17 @@ import (
 type standInCall struct {
 	host  *StandIn
 	uuid  string
-	rate  int
-	began time.Time
 	said  bool // whether a source speaks
+	codec string
 	other *standInCall
 	done  chan struct{}
 	ended sync.Once
 
-	mu    sync.Mutex
-	ptime int
-	files int // 1 + the number of renegotiations: a new file each time
+	mu     sync.Mutex
+	ptime  int
+	rates  []int // of each part of what is heard: a renegotiation begins a new file
+	began  time.Time
+	before int // samples said before began, at other rates
 }
 
 // Originate makes a call.
@@ -51,18 +54,26 @@ func (h *StandIn) originate(ctx context.Context, spec CallSpec, source Source) (
 	if spec.Ptime == 0 {
 		spec.Ptime = 20
 	}
-	if spec.Codec != "" && spec.Codec != "L16" {
+	codec := "RAW" // lossless, and decoded and encoded as any other codec is; L16 frames pass through as they are
+	switch spec.Codec {
+	case "":
+	case "L16":
+		codec = "L16"
+	default:
 		return nil, fmt.Errorf("the stand-in host has no codec %s", spec.Codec)
 	}
 	in, err := h.sourceSpec(source, spec.Rate)
 	if err != nil {
 		return nil, err
 	}
-	c := &standInCall{host: h, uuid: uuid.NewString(), rate: spec.Rate, ptime: spec.Ptime, files: 1, done: make(chan struct{})}
+	c := &standInCall{host: h, uuid: uuid.NewString(), ptime: spec.Ptime, rates: []int{spec.Rate}, codec: codec, done: make(chan struct{})}
 	c.said = in != "silence"
 	state := map[State]string{Answered: "answered", Early: "early", Ringing: "ringing"}[spec.State]
-	line := fmt.Sprintf("host_originate uuid=%s rate=%d ptime=%d state=%s in=%s out=%s", c.uuid, c.rate, c.ptime, state,
+	line := fmt.Sprintf("host_originate uuid=%s codec=%s rate=%d ptime=%d state=%s in=%s out=%s", c.uuid, codec, spec.Rate, c.ptime, state,
 		escape(in), escape(c.file(1)))
+	if spec.Timed {
+		line += " times=" + escape(c.timesFile())
+	}
 	for name, value := range spec.Vars {
 		line += fmt.Sprintf(" var:%s=%s", name, escape(value))
 	}
@@ -126,6 +137,11 @@ func (c *standInCall) file(n int) string {
 	return filepath.Join(c.host.options.Dir, "sound", name+".wav")
 }
 
+// timesFile is where the host notes when it wrote what.
+func (c *standInCall) timesFile() string {
+	return filepath.Join(c.host.options.Dir, "sound", c.uuid+".times")
+}
+
 // escape encodes a value of host_originate.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
@@ -133,7 +149,11 @@ func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+"
 func (c *standInCall) UUID() string { return c.uuid }
 
 // Rate is the channel's.
-func (c *standInCall) Rate() int { return c.rate }
+func (c *standInCall) Rate() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rates[len(c.rates)-1]
+}
 
 // Ptime is the channel's.
 func (c *standInCall) Ptime() int {
@@ -144,18 +164,44 @@ func (c *standInCall) Ptime() int {
 
 // Heard reads the files.
 func (c *standInCall) Heard() []int16 {
-	c.mu.Lock()
-	files := c.files
-	c.mu.Unlock()
 	var all []int16
-	for n := 1; n <= files; n++ {
-		part, err := readGrowing(c.file(n))
-		if err != nil && !os.IsNotExist(err) {
-			continue
-		}
-		all = append(all, part...)
+	for _, part := range c.HeardParts() {
+		all = append(all, part.Samples...)
 	}
 	return all
+}
+
+// HeardParts reads the files, one for each part.
+func (c *standInCall) HeardParts() []Part {
+	c.mu.Lock()
+	rates := slices.Clone(c.rates)
+	c.mu.Unlock()
+	var parts []Part
+	for i, rate := range rates {
+		samples, err := readGrowing(c.file(i + 1))
+		if err != nil {
+			continue // not made yet
+		}
+		parts = append(parts, Part{rate, samples})
+	}
+	return parts
+}
+
+// Packets reads what the host noted: pairs of CLOCK_REALTIME in ns and the samples written up to there.
+func (c *standInCall) Packets() []Packet {
+	b, err := os.ReadFile(c.timesFile())
+	if err != nil {
+		return nil
+	}
+	const entry = 16
+	var out []Packet
+	var before uint64
+	for ; len(b) >= entry; b = b[entry:] {
+		total := binary.NativeEndian.Uint64(b[8:])
+		out = append(out, Packet{Rate: c.Rate(), Samples: int(total - before), At: time.Unix(0, int64(binary.NativeEndian.Uint64(b)))})
+		before = total
+	}
+	return out
 }
 
 // WaitHeard looks every 20 ms, a frame's length.
@@ -189,7 +235,9 @@ func (c *standInCall) Said() int {
 	if !c.said {
 		return 0
 	}
-	return int(time.Since(c.began).Seconds() * float64(c.rate))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.before + int(time.Since(c.began).Seconds()*float64(c.rates[len(c.rates)-1]))
 }
 
 // Late is always 0: the host makes the caller's samples itself.
@@ -225,15 +273,18 @@ func (c *standInCall) DTMF(ctx context.Context, key byte, duration time.Duration
 	return c.command(ctx, fmt.Sprintf("uuid_recv_dtmf %s %c@%d", c.uuid, key, duration.Milliseconds()))
 }
 
-// Renegotiate changes the ptime.
-func (c *standInCall) Renegotiate(ctx context.Context, ptime int) error {
-	if err := c.command(ctx, fmt.Sprintf("reneg %s %d %d", c.uuid, c.rate, ptime)); err != nil {
+// Renegotiate changes rate and ptime.
+func (c *standInCall) Renegotiate(ctx context.Context, rate, ptime int) error {
+	if err := c.command(ctx, fmt.Sprintf("reneg %s %d %d 1 %s", c.uuid, rate, ptime, c.codec)); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
+	c.before += int(now.Sub(c.began).Seconds() * float64(c.rates[len(c.rates)-1]))
+	c.began = now
 	c.ptime = ptime
-	c.files++
+	c.rates = append(c.rates, rate)
 	return nil
 }
 

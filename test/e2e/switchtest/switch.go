@@ -62,6 +62,23 @@ type CallSpec struct {
 	// BridgeTo, when set, makes the dialplan bridge the call to a second leg of the same kind, which says BridgeTo.
 	// The second leg is Call.Other.
 	BridgeTo Source
+	// Timed asks for Call.Packets.
+	Timed bool
+}
+
+// Packet is one packet that the caller got.
+type Packet struct {
+	Sequence  uint16
+	Timestamp uint32
+	Rate      int // Hz of its codec
+	Samples   int
+	At        time.Time
+}
+
+// Part is what was heard at one rate.
+type Part struct {
+	Rate    int
+	Samples []int16
 }
 
 // Call is one call, seen from the caller.
@@ -74,6 +91,10 @@ type Call interface {
 	// Heard is what the caller heard since the call began, gap-free as its player would have it: lost packets are
 	// counted in HeardStats, not filled.
 	Heard() []int16
+	// HeardParts is the same by rate: a re-INVITE to another one begins a new part.
+	HeardParts() []Part
+	// Packets are those that Heard came in, in order of arrival. CallSpec.Timed asks for them.
+	Packets() []Packet
 	// WaitHeard waits until cond is true of what was heard.
 	WaitHeard(ctx context.Context, cond func([]int16) bool) error
 	// Said is the number of samples the caller has sent.
@@ -92,8 +113,8 @@ type Call interface {
 	Play(ctx context.Context, source string) error
 	// DTMF sends one digit as RFC 4733 events.
 	DTMF(ctx context.Context, digit byte, duration time.Duration) error
-	// Renegotiate changes the ptime in mid-call, as a re-INVITE does. ErrUnsupported where the backend cannot.
-	Renegotiate(ctx context.Context, ptime int) error
+	// Renegotiate changes rate and ptime in mid-call, as a re-INVITE does.
+	Renegotiate(ctx context.Context, rate, ptime int) error
 	// Hangup ends the call from the caller's side and returns when the switch has acknowledged it.
 	Hangup(ctx context.Context) error
 	// Done is closed when the call is over, whoever ended it.

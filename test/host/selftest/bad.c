@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int st_keep_subclass;
+int st_keep_subclass, st_keep_binding;
 
 static switch_core_session_t *kept_session;
 static switch_media_bug_t *kept_bug;
@@ -62,6 +62,17 @@ static switch_event_t *event(const char *subclass)
 	return e;
 }
 
+static void ignore_event(switch_event_t *e)
+{
+	(void)e;
+}
+
+static void unbind_inside(switch_event_t *e)
+{
+	(void)e;
+	switch_event_unbind(&st_node);
+}
+
 /* Rules that need no call. Returns 0 when the name is not one of them. */
 static int without_call(const char *rule)
 {
@@ -71,7 +82,16 @@ static int without_call(const char *rule)
 	static switch_codec_t c;
 	int16_t samples[160] = {0};
 
-	if (strcmp(rule, "event_leak") == 0) {
+	if (strcmp(rule, "binding_left") == 0) {
+		st_keep_binding = 1;
+		st_bind(ignore_event);
+	} else if (strcmp(rule, "unbind_inside") == 0) {
+		st_bind(unbind_inside); /* this command's own event is the first it gets */
+	} else if (strcmp(rule, "unbind_stranger") == 0) {
+		switch_event_node_t *node = (switch_event_node_t *)(void *)&samples;
+
+		switch_event_unbind(&node);
+	} else if (strcmp(rule, "event_leak") == 0) {
 		event(ST_EVENT);
 	} else if (strcmp(rule, "event_twice") == 0) {
 		copy = e = event(ST_EVENT);

@@ -183,6 +183,49 @@ static void pace(const char *uuid, int n, int ms, uint32_t rate)
 	if (codec.implementation) switch_core_codec_destroy(&codec);
 }
 
+/* n frames without a pause, all with one timestamp */
+static void burst(switch_core_session_t *session, int n, uint32_t timestamp)
+{
+	switch_codec_implementation_t impl;
+	switch_codec_t codec = {0};
+	int16_t samples[SWITCH_RECOMMENDED_BUFFER_SIZE / 2] = {0};
+
+	switch_core_session_get_write_impl(session, &impl);
+	switch_core_codec_init(&codec, "L16", NULL, NULL, impl.actual_samples_per_second,
+						   impl.microseconds_per_packet / 1000, 1, SWITCH_CODEC_FLAG_ENCODE, NULL, NULL);
+	for (int i = 0; i < n; i++) {
+		switch_frame_t frame = {.codec = &codec, .data = samples, .buflen = sizeof(samples), .timestamp = timestamp};
+
+		frame.datalen = codec.implementation->decoded_bytes_per_packet;
+		frame.samples = codec.implementation->samples_per_packet;
+		frame.rate = impl.actual_samples_per_second;
+		frame.channels = 1;
+		switch_core_session_write_frame(session, &frame, SWITCH_IO_FLAG_NONE, 0);
+	}
+	switch_core_codec_destroy(&codec);
+}
+
+/* ---- events of the switch ---- */
+
+switch_event_node_t *st_node;
+static _Atomic int api_events;
+static char last_api[256];
+
+static void on_api_event(switch_event_t *event)
+{
+	const char *command = switch_event_get_header_idx(event, "API-Command", -1);
+	const char *argument = switch_event_get_header_idx(event, "api-command-argument", -1); /* in any case */
+
+	if (!command || strcmp(command, "selftest") == 0) return; /* asking for them is not counted */
+	snprintf(last_api, sizeof(last_api), "%s|%s", command, argument ? argument : "none");
+	atomic_fetch_add(&api_events, 1);
+}
+
+switch_status_t st_bind(switch_event_callback_t callback)
+{
+	return switch_event_bind_removable("mod_selftest", SWITCH_EVENT_API, NULL, callback, NULL, &st_node);
+}
+
 switch_status_t st_fire(switch_core_session_t *session, const char *body)
 {
 	switch_event_t *event = NULL;
@@ -253,6 +296,17 @@ static void with_session(switch_core_session_t *session, char *what, char *arg, 
 							   (unsigned long long)atomic_load(&st->bytes), (unsigned)atomic_load(&st->rate),
 							   (unsigned)atomic_load(&st->channels), (unsigned long long)atomic_load(&st->replaced),
 							   (size_t)rd, (size_t)wr);
+	} else if (strcmp(what, "burst") == 0) {
+		int n = 0;
+		unsigned timestamp = 0;
+
+		sscanf(arg ? arg : "", "%d %u", &n, &timestamp);
+		burst(session, n, timestamp);
+		stream->write_function(stream, "+OK\n");
+	} else if (strcmp(what, "partner") == 0) {
+		const char *other = switch_channel_get_partner_uuid(channel);
+
+		stream->write_function(stream, "%s\n", other ? other : "none");
 	} else if (strcmp(what, "fire") == 0) {
 		st_fire(session, arg ? arg : "");
 		stream->write_function(stream, "+OK\n");
@@ -283,6 +337,14 @@ static switch_status_t api_selftest(const char *cmd, switch_core_session_t *sess
 		show_config(stream);
 	} else if (uuid && strcmp(uuid, "resample") == 0) {
 		resample_once(stream);
+	} else if (uuid && strcmp(uuid, "bind") == 0) {
+		stream->write_function(stream, st_bind(on_api_event) == SWITCH_STATUS_SUCCESS ? "+OK\n" : "-ERR\n");
+	} else if (uuid && strcmp(uuid, "unbind") == 0) {
+		stream->write_function(stream, switch_event_unbind(&st_node) == SWITCH_STATUS_SUCCESS ? "+OK\n" : "-ERR\n");
+	} else if (uuid && strcmp(uuid, "events") == 0) {
+		int n = atomic_load(&api_events);
+
+		stream->write_function(stream, "%d %s\n", n, n ? last_api : "");
 	} else if (uuid && strcmp(uuid, "counts") == 0) {
 		stream->write_function(stream, "inits=%d closes=%d digits=%d\n", atomic_load(&st_inits),
 							   atomic_load(&st_closes), atomic_load(&st_digits));
@@ -356,5 +418,6 @@ static switch_status_t st_shutdown(void)
 {
 	switch_console_set_complete("del selftest");
 	if (!st_keep_subclass) switch_event_free_subclass(ST_EVENT);
+	if (!st_keep_binding && st_node) switch_event_unbind(&st_node);
 	return SWITCH_STATUS_SUCCESS;
 }

@@ -19,7 +19,10 @@ typedef struct st_stream {
 	_Atomic uint32_t rate, channels;
 } st_stream_t;
 
-extern int st_keep_subclass;
+extern int st_keep_subclass, st_keep_binding;
+extern switch_event_node_t *st_node;
+
+switch_status_t st_bind(switch_event_callback_t callback);
 
 switch_bool_t st_on_bug(switch_media_bug_t *bug, void *user_data, switch_abc_type_t type);
 switch_status_t st_attach(switch_core_session_t *session, const char *how);
