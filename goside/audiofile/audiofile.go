@@ -4,6 +4,7 @@ package audiofile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +82,28 @@ const (
 	wavExtensible = 0xFFFE
 )
 
+// maxWAVFormat is far more than any format chunk has (40 bytes in RFC 2361's extensible one).
+const maxWAVFormat = 1024
+
+// checkWAV looks at the chunks before the samples: the decoder makes room for what a chunk says it holds before it reads it.
+func checkWAV(data []byte) error {
+	for at := 12; at+8 <= len(data); {
+		id, size := string(data[at:at+4]), int(binary.LittleEndian.Uint32(data[at+4:]))
+		if id == "data" {
+			return nil // of any size: what was written while it was recorded often says 0 or 4 GiB
+		}
+		if size > len(data)-at-8 || id == "fmt " && size > maxWAVFormat {
+			return fmt.Errorf("its chunk %q says it has %d bytes", id, size)
+		}
+		at += 8 + size + size&1
+	}
+	return nil
+}
+
 func openWAV(data []byte) (*File, error) {
+	if err := checkWAV(data); err != nil {
+		return nil, err
+	}
 	d := wav.NewDecoder(bytes.NewReader(data))
 	d.ReadInfo()
 	if err := d.Err(); err != nil && !errors.Is(err, io.EOF) {

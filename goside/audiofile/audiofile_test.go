@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/zaf/g711"
@@ -227,4 +228,22 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A header of some bytes must not cost what it claims to have.
+func TestAWAVWhoseChunksClaimTooMuchIsRefusedAtOnce(t *testing.T) {
+	header := func(id string, size uint32) []byte {
+		b := []byte("RIFF\x24\x00\x00\x00WAVE")
+		b = append(b, id...)
+		b = binary.LittleEndian.AppendUint32(b, size)
+		return append(b, make([]byte, 64)...)
+	}
+	for _, tt := range []struct {
+		id   string
+		size uint32
+	}{{"fmt ", 0x80000010}, {"fmt ", 0xFFFFFFFF}, {"LIST", 0x7FFFFFFF}, {"fmt ", maxWAVFormat + 1}} {
+		if _, err := Open("wav", header(tt.id, tt.size)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "chunk") {
+			t.Errorf("%s of %d bytes: %v", tt.id, tt.size, err)
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // maxMarkName is the longest name of a mark, in bytes.
-const maxMarkName = 256
+const maxMarkName = 1024
 
 type native struct{}
 

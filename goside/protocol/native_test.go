@@ -121,7 +121,7 @@ func TestMessagesAreSortedByType(t *testing.T) {
 func TestBadFieldsAreOneErrorThatSaysWhatWasExpected(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	for text, want := range map[string]string{
-		`{"type":"mark"}`:                                                          `bad message: mark: data.name is missing; expected a string of 1 to 256 bytes`,
+		`{"type":"mark"}`:                                                          `bad message: mark: data.name is missing; expected a string of 1 to 1024 bytes`,
 		`{"type":"mark","data":"m1"}`:                                              `data.name is missing`,
 		`{"type":"mark","data":{"name":7}}`:                                        `data.name is 7; expected`,
 		`{"type":"mark","data":{"name":""}}`:                                       `data.name is ""; expected`,
@@ -130,7 +130,7 @@ func TestBadFieldsAreOneErrorThatSaysWhatWasExpected(t *testing.T) {
 		`{"type":"mark","data":{"name":true}}`:                                     `data.name is a boolean; expected`,
 		`{"type":"mark","data":{"name":null}}`:                                     `data.name is null; expected`,
 		`{"type":"mark","data":{"name":"` + long + `"}}`:                           `data.name is "` + long[:40] + `..."; expected`,
-		`{"type":"mark","data":{"name":"` + strings.Repeat("x", 257) + `"}}`:       `expected a string of 1 to 256 bytes`,
+		`{"type":"mark","data":{"name":"` + strings.Repeat("x", 1025) + `"}}`:      `expected a string of 1 to 1024 bytes`,
 		"{\"type\":\"mark\",\"data\":{\"name\":\"\xff\"}}":                         `expected a string`,
 		`{"type":"hangup","data":7}`:                                               `hangup: data is 7; expected an object`,
 		`{"type":"hangup","data":{"cause":17}}`:                                    `hangup: data.cause is 17; expected the name of a hangup cause`,
