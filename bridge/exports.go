@@ -9,7 +9,6 @@ import "C"
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -26,18 +25,8 @@ var loaded atomic.Pointer[module.Module]
 
 const notLoaded = "-ERR the module is not loaded\n"
 
-// enter is the first thing every export does. FreeSWITCH calls on threads of its own, real-time ones among them, and a
-// thread that the Go runtime starts inherits its parent's policy. While a goroutine is locked to its thread, the runtime
-// leaves the starting of threads to one of its own (runtime.LockOSThread, "template thread"), which was started from
-// as_go_runtime_start with SCHED_OTHER.
-func enter() (leave func()) {
-	runtime.LockOSThread()
-	return runtime.UnlockOSThread
-}
-
 //export as_go_start
 func as_go_start(contract C.uint32_t, bell *C.as_doorbell_t, config *C.char, configLen C.uint64_t, why *C.as_text_t) (status C.int) {
-	defer enter()()
 	defer func() {
 		if r := recover(); r != nil {
 			setText(why, fmt.Sprintf("internal error at load: %v\n%s", r, debug.Stack()))
@@ -60,14 +49,12 @@ func as_go_start(contract C.uint32_t, bell *C.as_doorbell_t, config *C.char, con
 
 //export as_go_completions
 func as_go_completions(lines *C.as_text_t) {
-	defer enter()()
 	defer recovered()
 	setText(lines, strings.Join(command.Completions(), "\n")+"\n")
 }
 
 //export as_go_stop
 func as_go_stop(deadlineMS C.uint32_t) (left C.int) {
-	defer enter()()
 	defer recovered()
 	m := loaded.Swap(nil)
 	if m == nil {
@@ -78,7 +65,6 @@ func as_go_stop(deadlineMS C.uint32_t) (left C.int) {
 
 //export as_go_command
 func as_go_command(uuid, line *C.char, reply *C.as_text_t) {
-	defer enter()()
 	defer recovered()
 	text := notLoaded
 	if m := loaded.Load(); m != nil {
@@ -89,7 +75,6 @@ func as_go_command(uuid, line *C.char, reply *C.as_text_t) {
 
 //export as_go_break
 func as_go_break(uuid *C.char) {
-	defer enter()()
 	defer recovered()
 	if m := loaded.Load(); m != nil {
 		m.Break(C.GoString(uuid))
@@ -98,7 +83,6 @@ func as_go_break(uuid *C.char) {
 
 //export as_go_module_command
 func as_go_module_command(line *C.char, reply *C.as_text_t) {
-	defer enter()()
 	defer recovered()
 	text := notLoaded
 	if m := loaded.Load(); m != nil {

@@ -10,6 +10,7 @@ enum {
 	off_play_paused = offsetof(as_playout_t, paused), off_play_wanted = offsetof(as_playout_t, wanted),
 	off_play_head = offsetof(as_playout_t, head), off_play_done = offsetof(as_playout_t, done),
 	off_play_underruns = offsetof(as_playout_t, underruns), off_play_rate = offsetof(as_playout_t, rate),
+	off_play_made_for = offsetof(as_playout_t, made_for),
 	off_play_taken_ns = offsetof(as_playout_t, taken_ns), off_play_frame = offsetof(as_playout_t, frame),
 	off_play_size = offsetof(as_playout_t, size), off_play_data = offsetof(as_playout_t, data),
 	off_media_id = offsetof(as_media_t, id), off_media_capture = offsetof(as_media_t, capture),
@@ -39,6 +40,7 @@ type (
 	_ [-(int(unsafe.Offsetof(playoutRing{}.done)) ^ C.off_play_done)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.underruns)) ^ C.off_play_underruns)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.rate)) ^ C.off_play_rate)]byte
+	_ [-(int(unsafe.Offsetof(playoutRing{}.madeFor)) ^ C.off_play_made_for)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.takenNS)) ^ C.off_play_taken_ns)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.frame)) ^ C.off_play_frame)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.size)) ^ C.off_play_size)]byte

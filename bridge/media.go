@@ -78,6 +78,7 @@ func (m *media) Clear() (at, n uint64)          { return m.play.clear() }
 func (m *media) Cleared(at uint64, dst []int16) { m.play.cleared(at, dst) }
 func (m *media) Taken() (int64, int)            { return int64(m.play.takenNS.Load()), int(m.play.frame.Load()) }
 func (m *media) PlayoutRate() int               { return int(m.play.rate.Load()) }
+func (m *media) SetMadeFor(rate int)            { m.play.madeFor.Store(uint32(rate)) }
 func (m *media) WakeAt(pos uint64)              { m.play.wakeAt.Store(pos) }
 func (m *media) Underruns() uint64              { return m.play.underruns.Load() }
 

@@ -60,7 +60,8 @@ type playoutRing struct {
 	paused    atomic.Uint32 // ours
 	mode      atomic.Uint32 // C's at attach
 	wanted    atomic.Uint32 // ours
-	_         [cacheLine - 28]byte
+	madeFor   atomic.Uint32 // ours
+	_         [cacheLine - 32]byte
 	head      atomic.Uint64 // media thread's; ours to clear, by compare-and-swap
 	done      atomic.Uint64 // media thread
 	underruns atomic.Uint64 // media thread

@@ -18,7 +18,7 @@
 #include "spsc_ring.h"
 
 /* Raised with every change of this file; both sides compare it at load. */
-#define AS_CONTRACT_VERSION 2
+#define AS_CONTRACT_VERSION 3
 
 #define AS_MAX_STREAMS_PER_CHANNEL 8
 
@@ -46,7 +46,7 @@ typedef struct as_media {
 	_Atomic uint32_t closed;           /* set by the media side: CLOSE was seen, no frame follows */
 	_Atomic uint32_t mute;             /* set by Go: captured frames are read and thrown away (pause) */
 	_Atomic uint32_t dtmf[32];         /* digits, oldest first by dtmf_next: digit | duration in ms << 8; 0 is empty */
-	_Atomic uint32_t dtmf_next;        /* writers: fetch-and-add gives the slot; several threads may write */
+	_Atomic uint32_t dtmf_next;        /* writers: the slot to fill; several threads may write */
 	_Atomic uint64_t foreign_write_ns; /* CLOCK_MONOTONIC of the last frame that somebody but our pacer wrote */
 } as_media_t;
 
@@ -78,6 +78,8 @@ typedef struct as_attached {
 typedef struct as_resampler as_resampler_t;
 
 /* ================================================ part 1: implemented in Go, called from C (bridge/exports.go) =====
+ * Called by mod/go_call.c alone, on threads with SCHED_OTHER and blocked signals that it makes for one call each; which
+ * thread waits for that call is said below.
  */
 
 /*

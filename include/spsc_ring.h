@@ -157,6 +157,7 @@ typedef struct as_playout {
 	_Atomic uint32_t paused;  /* 1: play nothing, keep everything */
 	_Atomic uint32_t mode;    /* AS_PLAYOUT_MIX or AS_PLAYOUT_REPLACE */
 	_Atomic uint32_t wanted;  /* 1: there is something to play (here or still in Go's queue): the pacer keeps writing */
+	_Atomic uint32_t made_for; /* Hz that the samples here were made for; none is taken while the channel has another */
 	/* written by the media thread; head by both */
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t head;
 	_Atomic uint64_t done;
@@ -183,6 +184,7 @@ static inline void as_playout_init(as_playout_t *p, uint32_t size, uint32_t rate
 	p->size = size;
 	atomic_store_explicit(&p->wake_at, UINT64_MAX, memory_order_relaxed);
 	atomic_store_explicit(&p->rate, rate, memory_order_relaxed);
+	atomic_store_explicit(&p->made_for, rate, memory_order_relaxed);
 }
 
 /* Go's side, in C for the tests. Samples that fit now. */

@@ -36,8 +36,8 @@ static void on_api(switch_event_t *event)
 	flags = uuid + strcspn(uuid, " ");
 	if (*flags) *flags++ = '\0';
 	if (strstr(flags, "both")) other = partner(uuid);
-	as_go_break(uuid);
-	if (other) as_go_break(other);
+	as_call_break(uuid);
+	if (other) as_call_break(other);
 	free(other);
 	free(uuid);
 }

@@ -170,9 +170,15 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	if (!p) return;
 	if (impl.actual_samples_per_second) /* Go resamples to what it reads here; a re-INVITE may change it */
 		atomic_store_explicit(&p->rate, impl.actual_samples_per_second, memory_order_relaxed);
-
 	atomic_store_explicit(&p->taken_ns, now, memory_order_relaxed);
 	atomic_store_explicit(&p->frame, n, memory_order_relaxed);
+	/* acquire: pairs with Go's store, behind which it has taken back what was made for another rate */
+	if (atomic_load_explicit(&p->made_for, memory_order_acquire) !=
+		atomic_load_explicit(&p->rate, memory_order_relaxed)) {
+		as_doorbell_ring();
+		return;
+	}
+
 	wanted = atomic_load_explicit(&p->wanted, memory_order_relaxed);
 	replace = atomic_load_explicit(&p->mode, memory_order_relaxed) == AS_PLAYOUT_REPLACE;
 	took = as_playout_take(p, s->taken, n);

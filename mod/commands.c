@@ -22,8 +22,8 @@ static switch_status_t stream_api(const char *cmd, switch_core_session_t *sessio
 	while (*uuid == ' ') uuid++;
 	rest = uuid + strcspn(uuid, " ");
 	if (*rest) *rest++ = '\0';
-	as_go_command(uuid, rest, &reply);
-	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : "-ERR out of memory\n");
+	as_call_command(uuid, rest, &reply);
+	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : "-ERR out of memory or threads\n");
 	as_text_free(&reply);
 	free(line);
 	return SWITCH_STATUS_SUCCESS;
@@ -36,8 +36,8 @@ static switch_status_t module_api(const char *cmd, switch_core_session_t *sessio
 
 	(void)session;
 	if (!line) return SWITCH_STATUS_FALSE;
-	as_go_module_command(line, &reply);
-	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : "-ERR out of memory\n");
+	as_call_module_command(line, &reply);
+	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : "-ERR out of memory or threads\n");
 	as_text_free(&reply);
 	free(line);
 	return SWITCH_STATUS_SUCCESS;
@@ -55,10 +55,10 @@ static void run_application(switch_core_session_t *session, const char *verb, co
 		strcpy(line, verb);
 		if (*verb && data && *data) strcat(line, " ");
 		if (data) strcat(line, data);
-		as_go_command(own_uuid, line, &reply);
+		as_call_command(own_uuid, line, &reply);
 	}
 	if (reply.ptr) reply.ptr[strcspn(reply.ptr, "\r\n")] = '\0';
-	switch_channel_set_variable(channel, RESULT_VARIABLE, reply.ptr ? reply.ptr : "-ERR out of memory");
+	switch_channel_set_variable(channel, RESULT_VARIABLE, reply.ptr ? reply.ptr : "-ERR out of memory or threads");
 	if (!reply.ptr || reply.ptr[0] == '-')
 		switch_log_printf(SWITCH_CHANNEL_UUID_LOG(uuid), SWITCH_LOG_ERROR, "audio_stream: %s\n",
 						  reply.ptr ? reply.ptr : "out of memory");
@@ -119,7 +119,7 @@ void as_commands_register(switch_loadable_module_interface_t *module)
 			"variable " RESULT_VARIABLE ".",
 			stop_app, "[<text>]");
 
-	as_go_completions(&lines);
+	as_call_completions(&lines);
 	for (char *line = lines.ptr, *end; line && (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		switch_console_set_complete(line);

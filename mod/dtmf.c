@@ -17,13 +17,21 @@ static void deliver(uint64_t id, const switch_dtmf_t *dtmf)
 	as_stream_t *s = as_stream_ref(id);
 	uint32_t slots = sizeof(s->media.dtmf) / sizeof(s->media.dtmf[0]);
 	uint32_t ms = dtmf->duration / 8; /* FreeSWITCH counts digits in samples at 8 kHz */
-	uint32_t value, empty = 0;
+	uint32_t value, next;
 
 	if (!s) return;
 	value = (uint32_t)(uint8_t)dtmf->digit | (ms > 0xFFFFFF ? 0xFFFFFF : ms) << 8;
-	/* the compare keeps an older digit that Go has not taken yet; 32 digits unread is more than a person dials */
-	atomic_compare_exchange_strong(
-		&s->media.dtmf[atomic_fetch_add_explicit(&s->media.dtmf_next, 1, memory_order_relaxed) % slots], &empty, value);
+	/* The next slot, or behind it if another thread is just filling that one. When all hold digits that Go has not
+	 * taken the new one is lost, and the order of the others stays; 32 digits unread is more than a person dials. */
+	next = atomic_load(&s->media.dtmf_next);
+	for (uint32_t i = 0; i < slots; i++) {
+		uint32_t empty = 0, filled = next + i + 1, seen = next;
+
+		if (!atomic_compare_exchange_strong(&s->media.dtmf[(next + i) % slots], &empty, value)) continue;
+		while ((int32_t)(filled - seen) > 0 && !atomic_compare_exchange_weak(&s->media.dtmf_next, &seen, filled)) {
+		}
+		break;
+	}
 	as_doorbell_ring();
 	as_stream_unref(s);
 }

@@ -10,9 +10,6 @@
  *
  * The .so is linked with -z nodelete: an unload leaves the runtime, and the next load goes on with it.
  */
-#include <signal.h>
-#include <sched.h>
-
 #include "shim.h"
 
 typedef void (*init_entry_t)(int argc, char **argv, char **envp);
@@ -46,30 +43,11 @@ static void *run_entries(void *unused)
 /* Load thread. A second call does nothing. */
 bool as_go_runtime_start(const char **why)
 {
-	/* What a fault in Go code raises, and what the runtime sends itself (URG: preemption, PROF: profiles). */
-	static const int open_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGURG, SIGPROF};
-	struct sched_param other = {.sched_priority = 0};
-	sigset_t mask, before;
-	pthread_attr_t attr;
-	pthread_t helper;
-	int failed;
-
 	if (started) return true;
-	pthread_attr_init(&attr);
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, SCHED_OTHER);
-	pthread_attr_setschedparam(&attr, &other);
-	sigfillset(&mask);
-	for (size_t i = 0; i < sizeof(open_signals) / sizeof(open_signals[0]); i++) sigdelset(&mask, open_signals[i]);
-	pthread_sigmask(SIG_SETMASK, &mask, &before);
-	failed = pthread_create(&helper, &attr, run_entries, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	if (failed) {
+	if (!as_go_thread(run_entries, NULL)) {
 		*why = "no thread could be made to start the Go runtime";
 		return false;
 	}
-	pthread_join(helper, NULL);
 	started = true;
 	return true;
 }

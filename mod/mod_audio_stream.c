@@ -60,7 +60,7 @@ static switch_status_t mod_audio_stream_load(switch_loadable_module_interface_t 
 		return SWITCH_STATUS_TERM;
 	}
 	as_config_read(&config); /* absent: the defaults */
-	status = as_go_start(AS_CONTRACT_VERSION, bell, config.ptr, config.len, &why);
+	status = as_call_start(bell, config.ptr, config.len, &why);
 	as_text_free(&config);
 	if (status != AS_OK) {
 		complain(why.ptr ? why.ptr : "the Go side did not start");
@@ -71,11 +71,10 @@ static switch_status_t mod_audio_stream_load(switch_loadable_module_interface_t 
 	}
 
 	if (as_go_neighbours(other, sizeof(other)))
-		switch_log_printf(
-			SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING,
-			"mod_audio_stream: %s is written in Go, too. Two Go runtimes in one process share its signals and "
-			"are not supported by Go; load only one of them\n",
-			other);
+		switch_log_printf(SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING,
+						  "mod_audio_stream: there is another Go runtime in this process, of %s. They share its "
+						  "signals, which Go does not support; load only one of them\n",
+						  other);
 	if (!as_break_watch())
 		switch_log_printf(SWITCH_CHANNEL_LOG, SWITCH_LOG_WARNING,
 						  "mod_audio_stream: API events cannot be had, so uuid_break does not clear playback\n");
@@ -89,7 +88,7 @@ static switch_status_t mod_audio_stream_shutdown(void)
 	int left;
 
 	as_break_unwatch();
-	left = as_go_stop(STOP_DEADLINE_MS); /* removes every bug, so no media callback follows */
+	left = as_call_stop(STOP_DEADLINE_MS); /* removes every bug, so no media callback follows */
 	as_pacer_stop();
 	as_commands_unregister();
 	free_events(EVENT_COUNT);

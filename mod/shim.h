@@ -82,6 +82,16 @@ bool as_pacer_wrote(as_stream_t *s); /* in WRITE_REPLACE: is it the pacer that w
 /* go_neighbours.c: other Go libraries in the process */
 unsigned as_go_neighbours(char *name, size_t size);
 
+/* go_call.c: the exports of include/audio_stream.h, each on a thread of its own; texts stay as they were where none can
+ * be made */
+bool as_go_thread(void *(*run)(void *), void *arg);
+int as_call_start(as_doorbell_t *bell, char *config, uint64_t config_len, as_text_t *why);
+int as_call_stop(uint32_t deadline_ms);
+void as_call_completions(as_text_t *lines);
+void as_call_command(char *uuid, char *line, as_text_t *reply);
+void as_call_module_command(char *line, as_text_t *reply);
+void as_call_break(char *uuid);
+
 /* go_runtime.c */
 bool as_go_runtime_start(const char **why);
 

@@ -127,6 +127,8 @@ type Media interface {
 	Taken() (monoNS int64, samples int)
 	// PlayoutRate is the rate (Hz) that the channel plays now; it can change in mid-call.
 	PlayoutRate() int
+	// SetMadeFor says which rate (Hz) the samples in the ring were made for. While PlayoutRate is another, none is taken.
+	SetMadeFor(rate int)
 	// SetPaused holds playback, or lets it go on.
 	SetPaused(paused bool)
 	// SetWanted says that there is, or will at once be, something to play; it keeps the pacer writing.

@@ -114,6 +114,9 @@ func (m *Media) Taken() (monoNS int64, samples int) {
 // PlayoutRate implements host.Media.
 func (m *Media) PlayoutRate() int { return int(m.play.rate.Load()) }
 
+// SetMadeFor implements host.Media.
+func (m *Media) SetMadeFor(rate int) { m.play.madeFor.Store(uint32(rate)) }
+
 // SetPaused implements host.Media.
 func (m *Media) SetPaused(paused bool) { m.play.paused.Store(paused); m.line.news.changed() }
 
@@ -193,6 +196,11 @@ func (m *Media) Play(n int) []int16 {
 // PlayInto is Play into memory of the caller's; it returns how many samples came from the ring. It allocates nothing.
 func (m *Media) PlayInto(heard []int16) (took int) {
 	p := m.line.play
+	if p.madeFor.Load() != p.rate.Load() {
+		p.takenNS.Store(mono.Now())
+		m.bell.RingIfArmed()
+		return 0
+	}
 	wanted := p.wanted.Load()
 	took = p.take(heard)
 	if took < len(heard) && wanted && !p.paused.Load() {

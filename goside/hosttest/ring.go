@@ -62,6 +62,8 @@ type playoutRing struct {
 	paused atomic.Bool   // Go's
 	wanted atomic.Bool   // Go's
 
+	madeFor atomic.Uint32 // Go's
+
 	head      atomic.Uint64 // the media thread's; Go moves it to clear
 	done      atomic.Uint64 // the media thread reads nothing below it any more
 	underruns atomic.Uint64
@@ -81,6 +83,7 @@ func newPlayoutRing(samples, rate int) *playoutRing {
 	p := &playoutRing{data: make([]int16, size)}
 	p.wakeAt.Store(host.NoWake)
 	p.rate.Store(uint32(rate))
+	p.madeFor.Store(uint32(rate))
 	return p
 }
 

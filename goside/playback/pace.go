@@ -17,9 +17,11 @@ const (
 	paceSteady = 2
 	// paceReserve is how long audio should wait: a frame at the usual ptime, against jitter.
 	paceReserve = int64(20 * time.Millisecond)
-	// paceSlack is how much longer than it should audio may wait. With the reserve, and what drifts in until it is noticed,
-	// that is less than two frames.
-	paceSlack = int64(12 * time.Millisecond)
+	// paceSlack is how much longer than it should audio may wait: reserve and slack are two frames. A wait that has grown
+	// by paceGrown is stopped paceEarly, before it gets there; one that stays, behind a gap at the beginning, is no drift.
+	paceSlack = int64(20 * time.Millisecond)
+	paceEarly = int64(12 * time.Millisecond)
+	paceGrown = int64(8 * time.Millisecond)
 	// paceLow is when a reserve that melts away is filled up, and paceMelted how much of it must have gone: a small reserve
 	// that stays is no drift.
 	paceLow    = int64(8 * time.Millisecond)
@@ -45,6 +47,7 @@ type pace struct {
 	newLead   int64 // how far it was ahead when it went on; a pause in its speech is a step back
 	target    int64 // how long audio should wait: the reserve, and what the server is ahead on purpose
 	best      int64 // longest mean reserve since the last change
+	least     int64 // shortest mean wait since then; 0: none yet
 
 	want int64 // to be taken out (positive) or put in (negative)
 }
@@ -75,12 +78,12 @@ func (p *pace) start(now, queued int64) { *p = pace{began: now, from: now, total
 // restart goes on after playback has stopped. Whether that was a stall, behind which the server goes on where it was, or the
 // pause between two sentences shows when the next audio has come.
 func (p *pace) restart(now, queued int64) {
-	if !p.known {
+	if p.total == 0 {
 		p.start(now, queued)
 		return
 	}
 	p.restarted, p.newLead = true, p.lead(now)
-	p.steady, p.want, p.best = 0, 0, 0
+	p.steady, p.want, p.best, p.least = 0, 0, 0, 0
 	p.gather(now)
 }
 
@@ -108,39 +111,43 @@ func (p *pace) arrived(a arrival) {
 func (p *pace) judge(a *arrival) {
 	elapsed := a.now - p.from
 	if off := p.came - elapsed; p.count == 0 || max(off, -off) > elapsed*paceTolerance/100 {
-		p.steady, p.want, p.best = 0, 0, 0
+		p.steady, p.want, p.best, p.least = 0, 0, 0, 0
 		return
 	}
 	wait, reserve, lead := p.sum.wait/p.count, p.sum.reserve/p.count, p.sum.lead/p.count
 	p.aim(lead)
 	p.best = max(p.best, reserve)
+	if p.least == 0 || wait < p.least {
+		p.least = wait
+	}
 	p.want = 0
 	if p.steady++; p.steady < paceSteady || a.frame == 0 {
 		return
 	}
 	switch { // by whole frames, so that no part of one is left over that the next gap would begin with
-	case wait > p.target+paceSlack:
+	case wait > p.target+paceSlack, wait > p.target+paceEarly && wait-p.least >= paceGrown:
 		p.want = max(1, (wait-p.target)/a.frame) * a.frame
 	case reserve < paceLow && p.best-reserve >= paceMelted:
 		p.want = a.ahead%a.frame - a.frame
 	default:
 		return
 	}
-	p.best = 0
+	p.best, p.least = 0, 0
 }
 
 // aim sets how long audio should wait. It changes only with what no clock does.
 func (p *pace) aim(lead int64) {
 	jump := lead - p.lastLead
 	switch {
-	case !p.known:
+	case !p.known && !p.restarted:
 		p.target = paceReserve + max(0, lead)
 	case max(jump, -jump) <= paceJump: // on the same time line, also after a stall
 	case p.restarted:
 		p.target = paceReserve + max(0, lead-p.newLead)
 	default:
-		p.target = max(paceReserve, p.target+jump)
+		p.target += jump
 	}
+	p.target = max(paceReserve, p.target)
 	p.known, p.restarted, p.lastLead = true, false, lead
 }
 

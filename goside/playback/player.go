@@ -430,6 +430,7 @@ func (p *Player) retune(rate int) {
 	p.waiting, p.inRing = append(back, p.waiting...), nil
 	p.ringRate = rate
 	p.dropResampler()
+	p.media.SetMadeFor(rate)
 }
 
 func (p *Player) dropResampler() {

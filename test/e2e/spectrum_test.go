@@ -143,14 +143,25 @@ func otherRate(e *env) {
 		heard += float64(n) * 1000 / float64(p.Rate)
 		parts = append(parts, fmt.Sprintf("%.0f ms at %d Hz", float64(n)*1000/float64(p.Rate), p.Rate))
 		if steady := switchtest.Steady(p.Samples, p.Rate, hz, level*0.8); len(steady) > p.Rate/5 {
-			e.cleanTone(fmt.Sprintf("at %d Hz", p.Rate), steady, p.Rate, hz, level, true)
+			// What was in the ring at the change is resampled from the old rate, what follows it from the server's: where the
+			// two meet, 1 to 2 ms are missing, the length of the resamplers' filters. A wrong pitch would be 0 dB.
+			amplitude, sinad, _ := switchtest.Residual(steady, p.Rate, hz)
+			e.Logf("at %d Hz: amplitude %.0f, SINAD %.1f dB over %d samples", p.Rate, amplitude, sinad, len(steady))
+			if amplitude < level*0.95 || amplitude > level*1.05 || sinad < 20 {
+				e.Errorf("at %d Hz: amplitude %.0f of %d, SINAD %.1f dB over %d samples", p.Rate, amplitude, level, sinad, len(steady))
+			}
 		} else {
 			e.Errorf("only %d samples in one piece at %d Hz", len(steady), p.Rate)
 		}
 	}
 	e.Logf("heard %.0f ms: %v", heard, parts)
-	// A frame may be cut by each change: the switch throws away what its own encoder had begun.
-	if heard < float64(total-20*len(steps)) || heard > float64(total+10) {
+	// A frame may be cut by each change: the switch throws away what its own encoder had begun. And FreeSWITCH may write a
+	// frame or two of the new size while it still says that it has the old rate: they are heard for longer.
+	most := float64(total + 10)
+	if e.sw.Name() == "freeswitch" {
+		most += 20 * float64(len(steps))
+	}
+	if heard < float64(total-20*len(steps)) || heard > most {
 		e.Errorf("%.0f ms of %d were heard: %v", heard, total, parts)
 	}
 }
