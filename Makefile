@@ -87,7 +87,8 @@ install: $(MODULE) ## put the module and, if there is none yet, its XML into Fre
 
 # ---- tests ----
 
-include $(wildcard test/host/host.mk test/ring/ring.mk test/abi/abi.mk)
+include $(wildcard test/host/host.mk test/ring/ring.mk test/abi/abi.mk test/bench/bench.mk \
+	test/model/model.mk test/sanitize/sanitize.mk test/torture/torture.mk)
 
 .PHONY: deps
 deps: ## install what building and testing need (apt, as root; otherwise it prints the line to run)
@@ -152,10 +153,6 @@ FUZZ_TIME ?= 1m
 fuzz: ## run every fuzz test for FUZZ_TIME (1m)
 	@test/fuzz.sh $(FUZZ_TIME)
 
-.PHONY: bench
-bench: ## the Go micro benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./goside/...
-
 .PHONY: clean
 clean: ## remove build/
 	rm -rf $(BUILD)
@@ -163,4 +160,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@echo "mod_audio_stream: make targets"
-	@grep -hE '^[a-z0-9-]+:.* ## ' $(MAKEFILE_LIST) | sort -u | awk -F ':.* ## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.* ## ' $(MAKEFILE_LIST) | sort -u | awk -F ':.* ## ' '{printf "  %-18s %s\n", $$1, $$2}'
