@@ -1,6 +1,5 @@
 // Cases: where playback is heard: beside a second stream, in a conference, with other audio, on hold and after, before
-// the answer, over a transfer. `speak` writes its frames as `playback` does (switch_ivr_play_say.c), and no TTS engine is
-// needed to show it: what is shown with playback holds for it.
+// the answer, over a transfer.
 
 package e2e
 
@@ -98,6 +97,22 @@ var whereCases = []testcase{
 			}
 			e.tones(mode, switchtest.Steady(c.Heard(), 8000, 1000, 6000), 8000, tones{1000: 8000, 700: map[string]float64{"mix": 6000}[mode]})
 			e.hangup(c)
+		}
+	}},
+	{name: "speak: the bot is heard with the voice", only: "freeswitch", why: "text to speech is FreeSWITCH's", run: func(e *env) {
+		e.needs("mod_tts_commandline")
+		file := e.soundFile("voice", agent.SineWave(700, 8000, 80000, 6000), 8000)
+		s := e.agent(agent.Config{})
+		c := e.originate(switchtest.CallSpec{Source: switchtest.Silence{}})
+		conn := e.start(c, s, "mono")
+		e.check("speak", c.Execute(e.ctx, "speak", "tts_commandline|any|"+file))
+		e.waitTones("the voice", c, tones{700: 6000, 1000: 0})
+		e.check("send", conn.SendBinary(agent.Bytes(agent.SineWave(1000, 8000, 12000, 8000))))
+		e.waitTones("the bot beside the voice", c, tones{700: 6000, 1000: 8000})
+		e.eventStatus(c, "playback", "stopped", 1)
+		e.waitTones("the voice goes on", c, tones{700: 6000, 1000: 0})
+		if n := switchtest.Sounding(c.Heard(), 8000, 1000, 6000); n < 12000*9/10 || n > 12000 {
+			e.Errorf("%d samples of the bot were heard, %d were sent", n, 12000)
 		}
 	}},
 	{name: "a bridge of two L16 legs passes the bot, not the packet it came with", run: func(e *env) {

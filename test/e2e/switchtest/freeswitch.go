@@ -121,7 +121,7 @@ func (f *FreeSWITCH) prepare() error {
 	}
 	modules := []string{"mod_logfile", "mod_commands", "mod_dptools", "mod_dialplan_xml", "mod_event_socket", "mod_loopback",
 		"mod_sndfile", "mod_tone_stream", "mod_native_file", "mod_sofia"}
-	for _, name := range []string{"mod_conference", "mod_local_stream"} { // cases that want one that is missing are skipped
+	for _, name := range []string{"mod_conference", "mod_local_stream", "mod_tts_commandline"} { // cases that want one that is missing are skipped
 		if _, err := os.Stat(filepath.Join(from, name+".so")); err == nil {
 			modules = append(modules, name)
 		}

@@ -110,6 +110,10 @@ const freeswitchTemplate = `<?xml version="1.0"?>
       </profiles>
     </configuration>
     <configuration name="local_stream.conf"/>
+    <!-- a voice that speaks the file it is given as its text -->
+    <configuration name="tts_commandline.conf">
+      <settings><param name="command" value="cp ${text} ${file}"/></settings>
+    </configuration>
     <configuration name="conference.conf">
       <profiles><profile name="default">
         <param name="rate" value="8000"/>
