@@ -17,11 +17,13 @@ const (
 	paceSteady = 2
 	// paceReserve is how long audio should wait: a frame at the usual ptime, against jitter.
 	paceReserve = int64(20 * time.Millisecond)
-	// paceSlack is how much longer than it should audio may wait: reserve and slack are two frames. A wait that has grown
-	// by paceGrown is stopped paceEarly, before it gets there; one that stays, behind a gap at the beginning, is no drift.
+	// paceSlack is how much longer than it should audio may wait: reserve and slack are two frames. It is more for a server
+	// that sends larger pieces, or keeps a lead: up to a piece, or half of what audio should wait. A wait that has grown by
+	// paceGrown (percent) of that is stopped at paceEarly, before it gets there; one that stays, behind a gap at the
+	// beginning, is no drift.
 	paceSlack = int64(20 * time.Millisecond)
-	paceEarly = int64(12 * time.Millisecond)
-	paceGrown = int64(8 * time.Millisecond)
+	paceEarly = 60
+	paceGrown = 40
 	// paceLow is when a reserve that melts away is filled up, and paceMelted how much of it must have gone: a small reserve
 	// that stays is no drift.
 	paceLow    = int64(8 * time.Millisecond)
@@ -38,6 +40,7 @@ type pace struct {
 	from  int64 // the second being gathered
 	came  int64
 	count int64
+	piece int64 // the longest of it
 	sum   struct{ wait, reserve, lead int64 }
 
 	steady    int   // seconds in a row in real time
@@ -90,7 +93,7 @@ func (p *pace) restart(now, queued int64) {
 func (p *pace) lead(now int64) int64 { return p.total - (now - p.began) }
 
 func (p *pace) gather(now int64) {
-	p.from, p.came, p.count = now, 0, 0
+	p.from, p.came, p.count, p.piece = now, 0, 0, 0
 	p.sum.wait, p.sum.reserve, p.sum.lead = 0, 0, 0
 }
 
@@ -105,6 +108,7 @@ func (p *pace) arrived(a arrival) {
 	p.sum.lead += p.lead(a.now)
 	p.count++
 	p.came += a.ns
+	p.piece = max(p.piece, a.ns)
 	p.total += a.ns
 }
 
@@ -124,8 +128,9 @@ func (p *pace) judge(a *arrival) {
 	if p.steady++; p.steady < paceSteady || a.frame == 0 {
 		return
 	}
+	slack := max(paceSlack, p.piece, p.target/2)
 	switch { // by whole frames, so that no part of one is left over that the next gap would begin with
-	case wait > p.target+paceSlack, wait > p.target+paceEarly && wait-p.least >= paceGrown:
+	case wait > p.target+slack, wait > p.target+slack*paceEarly/100 && wait-p.least >= slack*paceGrown/100:
 		p.want = max(1, (wait-p.target)/a.frame) * a.frame
 	case reserve < paceLow && p.best-reserve >= paceMelted:
 		p.want = a.ahead%a.frame - a.frame

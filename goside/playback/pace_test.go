@@ -168,6 +168,29 @@ func TestAudioThatIsEarlyIsLeftAlone(t *testing.T) {
 		})
 	}
 	t.Run("3 s ahead, then in real time", func(t *testing.T) { play(t, 24_000, ptime) })
+	t.Run("0.5 s ahead, in pieces of 100 ms that come sometimes early", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPhone(t, 8000, long)
+			var sent, heard []int16
+			start := time.Now()
+			for frame := range 3000 { // 60 s
+				if frame%5 == 0 {
+					// The server looks every 100 ms how much is due; a tick just before it is due sends nothing, the next twice.
+					at := time.Since(start) + time.Duration(frame/5%300-150)*100*time.Microsecond
+					for len(sent) < int(at.Seconds()*8000)+4000 {
+						p.play(t, signal(len(sent), 800), 8000)
+						sent = append(sent, signal(len(sent), 800)...)
+					}
+				}
+				time.Sleep(ptime)
+				p.Serve()
+				heard = append(heard, p.m.Play(160)...)
+			}
+			if !slices.Equal(heard, sent[:len(heard)]) {
+				t.Errorf("the caller heard something else: %+v", p.Snapshot())
+			}
+		})
+	})
 	t.Run("twice as fast", func(t *testing.T) { play(t, 160, ptime/2) })
 	t.Run("a second at once", func(t *testing.T) { play(t, 8000*31, time.Hour) })
 }

@@ -119,7 +119,7 @@ func TestMessagesAreSortedByType(t *testing.T) {
 }
 
 func TestBadFieldsAreOneErrorThatSaysWhatWasExpected(t *testing.T) {
-	long := strings.Repeat("x", 1000)
+	long := strings.Repeat("x", 2000)
 	for text, want := range map[string]string{
 		`{"type":"mark"}`:                                                          `bad message: mark: data.name is missing; expected a string of 1 to 1024 bytes`,
 		`{"type":"mark","data":"m1"}`:                                              `data.name is missing`,
