@@ -175,8 +175,11 @@ func TestAudioThatIsEarlyIsLeftAlone(t *testing.T) {
 			start := time.Now()
 			for frame := range 3000 { // 60 s
 				if frame%5 == 0 {
-					// The server looks every 100 ms how much is due; a tick just before it is due sends nothing, the next twice.
-					at := time.Since(start) + time.Duration(frame/5%300-150)*100*time.Microsecond
+					// The server looks every 100 ms how much is due. From some time on every second piece comes with the one before.
+					at := time.Since(start)
+					if frame > 1000 && frame/5%2 == 0 {
+						at += 50 * time.Millisecond
+					}
 					for len(sent) < int(at.Seconds()*8000)+4000 {
 						p.play(t, signal(len(sent), 800), 8000)
 						sent = append(sent, signal(len(sent), 800)...)
