@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A packages=(
 	[build]="gcc libc6-dev binutils pkg-config make"
-	[test]="libspeexdsp-dev clang-format git spin libtsan2"
+	[test]="libspeexdsp-dev clang-format git"
 	[demo]="libspeexdsp-dev espeak-ng"
 )
 
