@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 )
@@ -213,10 +214,12 @@ func (c *Conn) try(b []byte) (n int, err error) {
 // tryOnce is the callback of RawConn.Write. It always says that it is done, so that nothing parks.
 func (c *Conn) tryOnce(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), c.tryBuf)
+		// Raw: the socket is non-blocking, and a call that the runtime is told of has it take the processor away from
+		// the pump in the middle of its round and give it to somebody else.
+		n, _, err := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.tryBuf))), uintptr(len(c.tryBuf)))
 		switch err {
-		case nil:
-			c.tryN = n
+		case 0:
+			c.tryN = int(n)
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
