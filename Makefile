@@ -51,12 +51,15 @@ $(BUILD)/mod/%.o: mod/%.c $(HEADERS) $(BUILD)/mod/flags
 	@echo "cc   $<"
 	$(Q)$(CC) $(SHIM_CFLAGS) -c $< -o $@
 
+# Go's build cache does not look at headers outside the package; with their sum among the flags it builds anew when one changed.
+HEADERS_SUM = $(shell cat include/*.h | cksum | cut -d' ' -f1)
+
 # Go must not start when the .so is opened (mod/go_runtime.c says why), so the archive's .init_array gets another name, under
 # which the shim finds it.
 $(BUILD)/go/bridge.a: $(GO_SOURCES) $(wildcard include/*.h)
 	@mkdir -p $(@D)
 	@echo "go   bridge and goside (a minute the first time)"
-	$(Q)CGO_ENABLED=1 CC='$(CC)' CGO_CFLAGS='-O2 -g' $(GO) build -buildmode=c-archive -trimpath -tags $(GO_TAGS) $(GO_BUILD_FLAGS) -o $@.tmp ./bridge
+	$(Q)CGO_ENABLED=1 CC='$(CC)' CGO_CFLAGS='-O2 -g -DAS_HEADERS=$(HEADERS_SUM)' $(GO) build -buildmode=c-archive -trimpath -tags $(GO_TAGS) $(GO_BUILD_FLAGS) -o $@.tmp ./bridge
 	$(Q)$(OBJCOPY) --rename-section .init_array=as_go_init $@.tmp $@
 	@rm -f $@.tmp $@.h
 

@@ -18,7 +18,7 @@
 #include "spsc_ring.h"
 
 /* Raised with every change of this file; both sides compare it at load. */
-#define AS_CONTRACT_VERSION 3
+#define AS_CONTRACT_VERSION 4
 
 #define AS_MAX_STREAMS_PER_CHANNEL 8
 
@@ -132,7 +132,8 @@ as_status_t as_detach(uint64_t id);
 /* Tells the pacer that as_playout.wanted went from 0 to 1 somewhere. Any Go thread. */
 void as_pacer_wake(void);
 
-/* Gives Go's reference back; the media and its rings must not be touched afterwards. */
+/* Gives Go's reference back, once the bug is closed; the media and its rings must not be touched afterwards. Waits for
+ * a frame that is being written to the channel, up to one of its packets. Locates and rwunlocks. */
 void as_media_release(uint64_t id);
 
 /*

@@ -403,6 +403,9 @@ void *switch_channel_get_private(switch_channel_t *channel, const char *key);
 const char *switch_channel_get_partner_uuid(switch_channel_t *channel);
 void switch_channel_event_set_data(switch_channel_t *channel, switch_event_t *event);
 
+void switch_core_session_lock_codec_write(switch_core_session_t *session);
+void switch_core_session_unlock_codec_write(switch_core_session_t *session);
+
 /* ---- functions: media bug ---- */
 
 switch_status_t switch_core_media_bug_add(switch_core_session_t *session, const char *function, const char *target,

@@ -119,6 +119,35 @@ done:
 	return status;
 }
 
+/*
+ * Waits for whoever is writing to the channel. WRITE_REPLACE hands our frame out, and FreeSWITCH goes on with it behind
+ * the bugs' lock: it encodes it, or for L16 writes into it, and sends it, which can take until the clock's next tick.
+ * All of that is under codec_write_mutex. So once that could be had behind the bug's removal, nobody has our frame any
+ * more.
+ */
+static void outwait_writer(const as_stream_t *s)
+{
+	/* force: also one that is hanging up. One that cannot be had is being destroyed, and nobody writes to it. */
+	switch_core_session_t *session = switch_core_session_force_locate(s->uuid);
+
+	if (!session) return;
+	switch_core_session_lock_codec_write(session);
+	switch_core_session_unlock_codec_write(session);
+	switch_core_session_rwunlock(session);
+}
+
+void as_media_release(uint64_t id)
+{
+	as_stream_t *s = as_stream_ref(id);
+
+	if (!s) return;
+	/* Go lets go only when the bug has been closed. The memory outlives this, since Go's reference is given back here.
+	 */
+	if (s->out_samples) outwait_writer(s);
+	as_stream_unref(s); /* the one just taken */
+	as_stream_unref(s); /* Go's */
+}
+
 as_status_t as_detach(uint64_t id)
 {
 	as_stream_t *s = as_stream_ref(id);

@@ -145,12 +145,3 @@ uint32_t as_stream_count(void)
 	pthread_mutex_unlock(&lock);
 	return n;
 }
-
-void as_media_release(uint64_t id)
-{
-	as_stream_t *s = as_stream_ref(id);
-
-	if (!s) return;
-	as_stream_unref(s); /* the one just taken */
-	as_stream_unref(s); /* Go's */
-}

@@ -272,13 +272,21 @@ static void write_rechunked(switch_core_session_t *s, const switch_frame_t *fram
 	}
 }
 
-/* One frame of the channel's own length, through the channel's encoder: L16 leaves the frame as it is, flags and all.
- */
-static void write_encoded(switch_core_session_t *s, const switch_frame_t *frame, const switch_frame_t *original)
+/* One frame of the channel's own length, through the channel's encoder: L16 leaves the frame as it is, flags and all,
+ * and the core writes into it, whoever's it is. */
+static void write_encoded(switch_core_session_t *s, switch_frame_t *frame, const switch_frame_t *original)
 {
 	uint32_t bytes = s->write_impl.decoded_bytes_per_packet;
-	switch_frame_t encoded = *frame;
+	switch_frame_t encoded;
 	uint8_t padded[HOST_FRAME_BYTES];
+
+	if (codec_is_l16(s->write_codec.implementation)) {
+		frame->samples = frame->datalen / 2 / s->write_impl.number_of_channels;
+		frame->timestamp = original->timestamp;
+		frame->m = original->m;
+		frame->seq = original->seq;
+	}
+	encoded = *frame;
 
 	if (frame->datalen < bytes) {
 		memset(padded, 255, bytes);
@@ -359,6 +367,18 @@ switch_status_t io_write(switch_core_session_t *s, switch_frame_t *frame)
 	pthread_mutex_unlock(&s->write_codec.mutex->m);
 	pthread_mutex_unlock(&s->codec_write_mutex);
 	return SWITCH_STATUS_SUCCESS;
+}
+
+void switch_core_session_lock_codec_write(switch_core_session_t *session)
+{
+	session_check(session, __func__);
+	pthread_mutex_lock(&session->codec_write_mutex);
+}
+
+void switch_core_session_unlock_codec_write(switch_core_session_t *session)
+{
+	session_check(session, __func__);
+	pthread_mutex_unlock(&session->codec_write_mutex);
 }
 
 switch_status_t switch_core_session_write_frame(switch_core_session_t *session, switch_frame_t *frame,
