@@ -12,6 +12,9 @@
 
 #define RESULT_VARIABLE "audio_stream_result"
 
+/* where Go could not be asked, or its answer not be kept */
+#define NO_REPLY "-ERR out of memory or threads"
+
 static switch_status_t stream_api(const char *cmd, switch_core_session_t *session, switch_stream_handle_t *stream)
 {
 	char *line = strdup(cmd ? cmd : ""), *uuid = line, *rest;
@@ -23,7 +26,7 @@ static switch_status_t stream_api(const char *cmd, switch_core_session_t *sessio
 	rest = uuid + strcspn(uuid, " ");
 	if (*rest) *rest++ = '\0';
 	as_call_command(uuid, rest, &reply);
-	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : "-ERR out of memory or threads\n");
+	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : NO_REPLY "\n");
 	as_text_free(&reply);
 	free(line);
 	return SWITCH_STATUS_SUCCESS;
@@ -37,7 +40,7 @@ static switch_status_t module_api(const char *cmd, switch_core_session_t *sessio
 	(void)session;
 	if (!line) return SWITCH_STATUS_FALSE;
 	as_call_module_command(line, &reply);
-	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : "-ERR out of memory or threads\n");
+	stream->write_function(stream, "%s", reply.ptr ? reply.ptr : NO_REPLY "\n");
 	as_text_free(&reply);
 	free(line);
 	return SWITCH_STATUS_SUCCESS;
@@ -58,10 +61,10 @@ static void run_application(switch_core_session_t *session, const char *verb, co
 		as_call_command(own_uuid, line, &reply);
 	}
 	if (reply.ptr) reply.ptr[strcspn(reply.ptr, "\r\n")] = '\0';
-	switch_channel_set_variable(channel, RESULT_VARIABLE, reply.ptr ? reply.ptr : "-ERR out of memory or threads");
+	switch_channel_set_variable(channel, RESULT_VARIABLE, reply.ptr ? reply.ptr : NO_REPLY);
 	if (!reply.ptr || reply.ptr[0] == '-')
 		switch_log_printf(SWITCH_CHANNEL_UUID_LOG(uuid), SWITCH_LOG_ERROR, "audio_stream: %s\n",
-						  reply.ptr ? reply.ptr : "out of memory");
+						  reply.ptr ? reply.ptr : NO_REPLY);
 	as_text_free(&reply);
 	free(own_uuid);
 	free(line);
