@@ -87,7 +87,7 @@ func (p *Player) want() { p.media.SetWanted(p.playing && p.primed && !p.paused) 
 func (p *Player) takeFromQueue(n, rate int) {
 	p.q.drop(n)
 	p.queuedNS = max(0, p.queuedNS-samplesNS(n, rate))
-	for len(p.waiting) > 0 && p.waiting[0].pos <= p.q.out {
+	for len(p.waiting) > 0 && int64(p.waiting[0].pos-p.q.out) <= 0 { // q.out may have wrapped
 		p.inRing = append(p.inRing, mark{p.waiting[0].name, p.media.Queued()})
 		p.waiting = p.waiting[1:]
 	}

@@ -299,6 +299,28 @@ func TestARateChangeInMidCallLosesNothing(t *testing.T) {
 	}
 }
 
+// What is given back are more samples than were ever taken: six for each of the server's.
+func TestARateChangeAtTheBeginningKeepsMarksInTheirPlace(t *testing.T) {
+	p := newPhone(t, 48_000, long)
+	level := slices.Repeat([]int16{1000}, 1600)
+	p.play(t, level, 8000) // 200 ms
+	if err := p.Mark("end"); err != nil {
+		t.Fatal(err)
+	}
+	p.record.take()
+	p.m.Play(96) // 2 ms
+	p.m.SetPlayoutRate(16_000)
+	for range 9 {
+		p.hear(320)
+		told(t, p.record) // 20 to 180 ms behind the change: the mark is not reached
+	}
+	p.hear(640) // a full ring takes the new audio a frame late
+	lines := p.record.take()
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "mark end played 199.") {
+		t.Errorf("told %q", lines)
+	}
+}
+
 func TestARateChangeInMidCallGoesOnAtTheNewRate(t *testing.T) {
 	p := newPhone(t, 8000, long)
 	level := make([]int16, 8000)
