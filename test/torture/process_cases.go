@@ -95,11 +95,7 @@ func processCases() []scenario {
 				r.errorf("%s has no command system", r.sw.Name())
 				return
 			}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				r.guard(r.work)
-			}()
+			done := r.workMeanwhile()
 			for {
 				select {
 				case <-done:
@@ -111,11 +107,7 @@ func processCases() []scenario {
 		}},
 		{name: "process: signals to every thread", run: func(r *round) {
 			r.own("")
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				r.guard(r.work)
-			}()
+			done := r.workMeanwhile()
 			for {
 				select {
 				case <-done:
@@ -251,3 +243,13 @@ func init() {
 
 func main() {}
 `
+
+// workMeanwhile works on a goroutine of its own; the channel is closed when it is through.
+func (r *round) workMeanwhile() <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.guard(r.work)
+	}()
+	return done
+}
