@@ -5,6 +5,8 @@ package host
 import (
 	"errors"
 	"time"
+
+	"mod_audio_stream/goside/netpoll"
 )
 
 // Errors of a Host. They may be wrapped with a reason for a person.
@@ -160,12 +162,15 @@ type Doorbell interface {
 	Arm()
 	// Disarm says that it did not wait after all.
 	Disarm()
-	// Wait blocks until the doorbell rings, the time is over (0: no limit) or Close is called (error).
+	// Wait blocks until the doorbell rings, something happens on a socket of the Poller, or the time is over (0: no
+	// limit). An error after Close.
 	Wait(limit time.Duration) error
 	// Ring wakes the pump from Go: a stream was added or removed.
 	Ring()
-	// Close ends Wait.
-	Close() error
+	// Poller is what Wait waits in; it watches the streams' sockets as well.
+	Poller() *netpoll.Poller
+	// Close closes the Poller. Not while somebody waits.
+	Close()
 }
 
 // Resampler changes the rate of a continuous signal; its state carries over from call to call.

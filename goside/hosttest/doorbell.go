@@ -2,24 +2,22 @@ package hosttest
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/netpoll"
 )
 
-// ErrDoorbellClosed is what Wait returns after Close.
-var ErrDoorbellClosed = errors.New("the doorbell is closed")
-
-// Doorbell is host.Doorbell with a channel in the place of the eventfd: rings that nobody has heard yet are one.
+// Doorbell is host.Doorbell with an eventfd of its own, made when it is first needed; many tests never wait.
 type Doorbell struct {
 	armed  atomic.Uint32
-	ring   chan struct{}
-	closed chan struct{}
 	once   sync.Once
-	timer  *time.Timer // the waiting goroutine's
+	fd     int
+	poller *netpoll.Poller
 
 	waits atomic.Uint64
 	rings atomic.Uint64
@@ -28,13 +26,29 @@ type Doorbell struct {
 	mu      sync.Mutex
 	waiting bool
 	rung    bool // and Wait has not returned for it
+	closed  bool
 }
 
 var _ host.Doorbell = (*Doorbell)(nil)
 
 // NewDoorbell makes one.
-func NewDoorbell() *Doorbell {
-	return &Doorbell{ring: make(chan struct{}, 1), closed: make(chan struct{})}
+func NewDoorbell() *Doorbell { return &Doorbell{} }
+
+// Poller implements host.Doorbell. It panics when the process has no descriptor left.
+func (d *Doorbell) Poller() *netpoll.Poller {
+	d.once.Do(func() {
+		var err error
+		if d.fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
+			d.poller, err = netpoll.New()
+		}
+		if err == nil {
+			err = d.poller.Watch(d.fd)
+		}
+		if err != nil {
+			panic(err)
+		}
+	})
+	return d.poller
 }
 
 // Arm implements host.Doorbell.
@@ -45,14 +59,16 @@ func (d *Doorbell) Disarm() { d.armed.Store(0) }
 
 // Ring implements host.Doorbell: it wakes the pump whether it is armed or not.
 func (d *Doorbell) Ring() {
+	d.Poller() // makes the eventfd
 	d.rings.Add(1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.rung = true
-	select {
-	case d.ring <- struct{}{}:
-	default:
+	if d.closed {
+		return
 	}
+	d.rung = true
+	one := [8]byte{1}
+	_, _ = unix.Write(d.fd, one[:]) // EAGAIN means that it has been rung already
 }
 
 // RingIfArmed is what a media thread does after it has stored its news.
@@ -64,45 +80,32 @@ func (d *Doorbell) RingIfArmed() {
 
 // Wait implements host.Doorbell.
 func (d *Doorbell) Wait(limit time.Duration) error {
+	poller := d.Poller()
 	d.waits.Add(1)
 	d.setWaiting(true)
 	defer d.setWaiting(false)
-	var over <-chan time.Time
-	if limit > 0 {
-		if d.timer == nil {
-			d.timer = time.NewTimer(limit)
-		} else {
-			d.timer.Reset(limit)
-		}
-		defer d.timer.Stop()
-		over = d.timer.C
-	}
-	select {
-	case <-d.closed:
-		return ErrDoorbellClosed
-	default:
-	}
-	select {
-	case <-d.ring:
-		return nil
-	case <-over:
-		return nil
-	case <-d.closed:
-		return ErrDoorbellClosed
-	}
+	return poller.Wait(limit)
 }
 
 func (d *Doorbell) setWaiting(waiting bool) {
 	d.mu.Lock()
-	d.waiting, d.rung = waiting, len(d.ring) > 0
+	d.waiting = waiting
+	fds := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	d.rung = n > 0 && err == nil
 	d.mu.Unlock()
 	d.news.changed()
 }
 
 // Close implements host.Doorbell.
-func (d *Doorbell) Close() error {
-	d.once.Do(func() { close(d.closed) })
-	return nil
+func (d *Doorbell) Close() {
+	d.Poller().Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.closed = true
+		_ = unix.Close(d.fd) // an eventfd has nothing that could be lost
+	}
 }
 
 // Waits counts the calls of Wait.

@@ -197,15 +197,10 @@ func TestDoorbellWaits(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	d := NewDoorbell()
-	result := make(chan error)
+	result, again := make(chan error), make(chan error)
 	go func() {
-		for {
-			err := d.Wait(0)
-			result <- err
-			if err != nil {
-				return
-			}
-		}
+		result <- d.Wait(0)
+		again <- d.Wait(0)
 	}()
 	if err := d.UntilAsleep(ctx); err != nil {
 		t.Fatal(err)
@@ -219,10 +214,12 @@ func TestDoorbellWaits(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
-	if err := d.Close(); err != nil {
+	d.Ring() // armed or not
+	if err := <-again; err != nil {
 		t.Error(err)
 	}
-	if err := <-result; err == nil {
+	d.Close()
+	if err := d.Wait(0); err == nil {
 		t.Error("Wait ended without an error after Close")
 	}
 }

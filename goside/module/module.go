@@ -80,7 +80,9 @@ func (m *Module) apply(params map[string]string) settings.Module {
 	if set.GOMAXPROCS > 0 {
 		runtime.GOMAXPROCS(set.GOMAXPROCS)
 	} else {
+		// One more than the runtime would take: the pump keeps one while it sleeps (pump.sleepUntil).
 		runtime.SetDefaultGOMAXPROCS()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	if set.MemoryLimit > 0 {
 		debug.SetMemoryLimit(set.MemoryLimit)

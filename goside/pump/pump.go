@@ -1,5 +1,5 @@
-// Package pump is the one goroutine that empties the capture rings. It is woken by the doorbell while few streams run,
-// and once per window when there are many: waking is what costs, not copying.
+// Package pump is the one goroutine that empties the capture rings and reads the sockets. It is woken by the doorbell and
+// by the sockets while few streams run, and once per window when there are many: waking is what costs, not copying.
 package pump
 
 import (
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/netpoll"
 )
 
 // ImmediateStreams is how many streams are served frame by frame. Above it the pump gathers for a window; measured, that
@@ -74,15 +75,21 @@ func (p *Pump) remove(s Stream) {
 // Wake has the pump look at every stream once more. Any goroutine.
 func (p *Pump) Wake() { p.bell.Ring() }
 
-// Stop ends the goroutine; streams still on the list are not served any more. It closes the doorbell.
+// Poller watches the streams' sockets.
+func (p *Pump) Poller() *netpoll.Poller { return p.bell.Poller() }
+
+// Stop ends the goroutine; streams still on the list are not served any more. It closes the doorbell, and with it what
+// sockets are left.
 func (p *Pump) Stop() {
 	close(p.stop)
-	_ = p.bell.Close() // nothing is lost with a doorbell
+	p.bell.Ring()
 	<-p.ended
+	p.bell.Close()
 }
 
 func (p *Pump) run() {
 	defer close(p.ended)
+	var window int64 // the end of the last one
 	for {
 		active := false
 		list := *p.streams.Load()
@@ -98,8 +105,10 @@ func (p *Pump) run() {
 			return
 		default:
 		}
-		if window := time.Duration(p.window.Load()); window > 0 && len(list) > ImmediateStreams {
-			time.Sleep(window)
+		if w := time.Duration(p.window.Load()); w > 0 && len(list) > ImmediateStreams {
+			window = windowEnd(window, w)
+			sleepUntil(window)
+			p.bell.Poller().Poll()
 			continue
 		}
 		p.bell.Arm()

@@ -187,6 +187,7 @@ var errInternal = &wsclient.Error{Code: events.IO, Text: "internal error, see th
 func (s *Stream) config() wsclient.Config {
 	set, cmd := s.p.Settings, s.p.Command
 	return wsclient.Config{
+		Poller: s.p.Pump.Poller(),
 		URL: cmd.URL, Headers: set.ExtraHeaders, Subprotocol: set.Subprotocol, Timeout: set.ConnectTimeout,
 		CAFile: set.TLSCAFile, CertFile: set.TLSCertFile, KeyFile: set.TLSKeyFile, SkipHostname: set.TLSSkipHostname,
 		MinTLS: s.p.MinTLS, Deflate: set.Deflate, MaxMessage: s.p.MaxMessage, HeartBeat: set.HeartBeat,
@@ -242,12 +243,12 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 	s.p.Pump.Wake()
 
 	gone := make(chan error, 1)
-	go func() { // the connection's reader; it ends with the connection
+	conn.Run(func() { // the connection's reader, on the pump's goroutine; it ends with the connection
 		err := error(errInternal)
 		defer func() { gone <- err }()
-		defer s.guard("receiving")
+		defer s.guardReader()
 		err = s.receive(conn)
-	}()
+	})
 	graceful, idle := s.graceful, (chan struct{})(nil)
 	for {
 		select {

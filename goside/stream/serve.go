@@ -79,13 +79,8 @@ func (s *Stream) Pending() bool { return s.media.Pending() }
 
 // Failed implements pump.Stream.
 func (s *Stream) Failed(recovered any, stack []byte) {
-	s.log(host.LevelError, "internal error while sending, the stream ends: %v\n%s", recovered, stack)
-	s.broken.Store(true)
 	s.pumpSide.close()
-	go func() { // not on the pump: it locates the session
-		defer s.guard("the end of a failed stream")
-		s.Abort()
-	}()
+	s.fail("sending", recovered, stack)
 }
 
 func (ps *pumpSide) close() {

@@ -1,5 +1,5 @@
 // Package stream is one stream's life: from the attached media bug over the connection to the last event. One goroutine
-// owns it (run.go), the pump feeds it (serve.go), one goroutine per connection reads from the server (receive.go).
+// owns it (run.go), the pump's feeds it with audio (serve.go) and reads from the server (receive.go).
 package stream
 
 import (
@@ -260,6 +260,23 @@ func (s *Stream) guard(where string) {
 		s.broken.Store(true)
 		s.Abort()
 	}
+}
+
+// guardReader is guard for what runs on the pump's goroutine, which must not wait: the end of a stream locates the session.
+func (s *Stream) guardReader() {
+	if r := recover(); r != nil {
+		s.fail("receiving", r, debug.Stack())
+	}
+}
+
+// fail ends the stream after an internal error, from a goroutine that must not wait.
+func (s *Stream) fail(where string, recovered any, stack []byte) {
+	s.log(host.LevelError, "internal error in %s, the stream ends: %v\n%s", where, recovered, stack)
+	s.broken.Store(true)
+	go func() {
+		defer s.guard("the end of a failed stream")
+		s.Abort()
+	}()
 }
 
 // noted recovers one step of the end, so that the others are still taken.

@@ -379,7 +379,7 @@ func TestDialedConnectionOutlivesItsContext(t *testing.T) {
 		}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	c, err := Dial(ctx, Config{URL: "ws://" + addr, Timeout: patience})
+	c, err := Dial(ctx, Config{Poller: poller(t), URL: "ws://" + addr, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,14 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/netpoll"
 	"mod_audio_stream/goside/settings"
 )
 
@@ -64,8 +65,9 @@ const (
 	maxTextBytes = 1 << 20 // bytes of them
 )
 
-// Config says how to connect and with what limits. The zero value of every field but URL is usable.
+// Config says how to connect and with what limits. The zero value of every field but Poller and URL is usable.
 type Config struct {
+	Poller      *netpoll.Poller   // watches the socket once the connection stands; somebody must be waiting in it
 	URL         string            // checked by ParseURL
 	Headers     []settings.Header // further handshake headers, checked by CheckHeaders
 	Subprotocol string            // Sec-WebSocket-Protocol: a token, or several separated by commas
@@ -107,12 +109,14 @@ const (
 // called from anywhere. After Read has returned an error, Close or Abort must still be called: it frees the socket.
 type Conn struct {
 	cfg  Config
-	nc   net.Conn        // what frames are written to and read from: base, or TLS over it
-	base net.Conn        // the TCP connection
-	raw  syscall.RawConn // base's, for writes that never park; nil for wss
-	sub  string
+	nc     net.Conn      // what frames are written to and read from: base, or TLS over it
+	base   net.Conn      // the TCP connection
+	polled *netpoll.Conn // base; nil only in tests, over something that is no socket
+	direct bool          // frames are written to polled without blocking; false for wss
+	sub    string
 
 	// The reader's own; see read.go.
+	in      io.Reader // what br reads from: nc, as a task of the poller's does
 	br      *bufio.Reader
 	early   []byte // what the server sent right behind its handshake answer
 	hdr     [12]byte
@@ -148,11 +152,6 @@ type Conn struct {
 	wake     chan struct{}
 	sender   sync.WaitGroup
 
-	tryFn  func(fd uintptr) bool // made once, so that a direct write allocates nothing
-	tryBuf []byte
-	tryN   int
-	tryErr error
-
 	queued   atomic.Int64 // payload bytes of audio accepted and not yet handed to the kernel
 	unsent   atomic.Int64 // audio frames that the end of the connection left unsent
 	rtt      atomic.Int64 // ns
@@ -175,6 +174,7 @@ func newConn(cfg Config, nc, base net.Conn, up upgraded) *Conn {
 		cfg:      cfg,
 		nc:       nc,
 		base:     base,
+		in:       nc,
 		sub:      up.subprotocol,
 		early:    up.early,
 		deflate:  up.deflate,
@@ -191,15 +191,18 @@ func newConn(cfg Config, nc, base net.Conn, up upgraded) *Conn {
 	if up.deflate {
 		c.inflate = newInflater(up.keepWindow)
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		// without it (no reason is known for that) everything goes through the sender, as with wss
-		if raw, err := tcp.SyscallConn(); err == nil {
-			c.raw = raw
-			c.tryFn = c.tryOnce
-		}
+	if c.polled, _ = base.(*netpoll.Conn); c.polled != nil && nc == base {
+		c.direct, c.in = true, c.polled.Reader()
 	}
 	c.startBeat()
 	return c
+}
+
+// Run runs read, which calls Read until that fails, on the poller's goroutine whenever there is something to read. read
+// must wait for nothing else and must not panic. Once, before the first Read; without it, Read blocks as usual.
+func (c *Conn) Run(read func()) {
+	// A small message can inflate to a large one, which takes time that the poller's goroutine does not have.
+	c.polled.Run(c.deflate, read)
 }
 
 // QueuedBytes is the audio (payload bytes as given to SendAudio) that the kernel has not taken yet. Any goroutine.

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -56,23 +57,46 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	d.ctx, cancel = context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
 
-	base, failed := d.connectTCP()
+	tcp, failed := d.connectTCP()
 	if failed != nil {
 		return nil, failed
 	}
-	nc := base
+	// The handshakes run over the Go runtime's poller: they wait, on a goroutine of their own.
+	base := &socket{Conn: tcp}
+	nc := net.Conn(base)
 	if tlsConf != nil {
 		if nc, failed = d.connectTLS(base, tlsConf); failed != nil {
-			_ = base.Close() // the reason is told, this one adds nothing
+			_ = tcp.Close() // the reason is told, this one adds nothing
 			return nil, failed
 		}
 	}
 	up, failed := d.upgrade(nc, subprotocols)
 	if failed != nil {
-		_ = base.Close()
+		_ = tcp.Close()
 		return nil, failed
 	}
-	return newConn(cfg, nc, base, up), nil
+	watched, err := cfg.Poller.Take(tcp)
+	if err != nil {
+		return nil, d.failed(events.ConnectFailed, err, "the connection broke at once: %s", cause(err))
+	}
+	base.Conn, base.Reader = watched, watched.Reader()
+	if tlsConf == nil {
+		nc = watched
+	}
+	return newConn(cfg, nc, watched, up), nil
+}
+
+// socket is what TLS reads from and writes to. What is under it changes once, between the handshakes and the first frame.
+type socket struct {
+	net.Conn
+	io.Reader // nil: the Conn's own
+}
+
+func (s *socket) Read(b []byte) (int, error) {
+	if s.Reader != nil {
+		return s.Reader.Read(b)
+	}
+	return s.Conn.Read(b)
 }
 
 func withDefaults(cfg Config) Config {
@@ -123,7 +147,7 @@ func newDialing(ctx context.Context, cfg Config, u *url.URL) *dialing {
 }
 
 // connectTCP tries the host's IPv6 and IPv4 addresses side by side (RFC 6555, net.Dialer).
-func (d *dialing) connectTCP() (net.Conn, *Error) {
+func (d *dialing) connectTCP() (*net.TCPConn, *Error) {
 	var dialer net.Dialer
 	nc, err := dialer.DialContext(d.ctx, "tcp", d.addr)
 	if err != nil {
@@ -132,14 +156,13 @@ func (d *dialing) connectTCP() (net.Conn, *Error) {
 		}
 		return nil, d.failed(events.ConnectFailed, err, "%s", tcpReason(err, d.host))
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		// a frame must not wait for the acknowledgement of the one before (Nagle); Go's default, said for the reader
-		if err := tcp.SetNoDelay(true); err != nil {
-			_ = nc.Close()
-			return nil, d.failed(events.ConnectFailed, err, "the connection broke at once: %s", cause(err))
-		}
+	tcp := nc.(*net.TCPConn) // "tcp" gives nothing else
+	// a frame must not wait for the acknowledgement of the one before (Nagle); Go's default, said for the reader
+	if err := tcp.SetNoDelay(true); err != nil {
+		_ = tcp.Close()
+		return nil, d.failed(events.ConnectFailed, err, "the connection broke at once: %s", cause(err))
 	}
-	return nc, nil
+	return tcp, nil
 }
 
 // ended is the error of a step that failed because the attempt was cancelled or took too long, else nil.

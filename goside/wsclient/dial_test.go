@@ -28,6 +28,7 @@ func dialError(t *testing.T, cfg Config) *Error {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = patience
 	}
+	cfg.Poller = poller(t)
 	c, err := Dial(context.Background(), cfg)
 	if err == nil {
 		c.Abort()
@@ -195,10 +196,11 @@ func TestCancelEndsDialAtAnyInstant(t *testing.T) {
 		"ws":  serve(t, func(p *peer) { p.upgrade(); _, _ = io.Copy(io.Discard, p) }),
 		"wss": serveOn(t, "tcp", "127.0.0.1:0", conf, func(p *peer) { p.upgrade(); _, _ = io.Copy(io.Discard, p) }),
 	} {
+		watch := poller(t)
 		for range 150 {
 			ctx, cancel := context.WithCancel(context.Background())
 			timer := time.AfterFunc(time.Duration(rand.Int64N(int64(4*time.Millisecond))), cancel)
-			c, err := Dial(ctx, Config{URL: scheme + "://" + addr, CAFile: ca.file(), Timeout: patience})
+			c, err := Dial(ctx, Config{Poller: watch, URL: scheme + "://" + addr, CAFile: ca.file(), Timeout: patience})
 			if err != nil {
 				if !errors.Is(err, context.Canceled) {
 					t.Errorf("%s: %v", scheme, err)

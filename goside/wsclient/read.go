@@ -1,7 +1,7 @@
 package wsclient
 
 // The reading half: frames into messages (RFC 6455 sections 5 and 8), answers to control frames, limits. Everything here
-// runs on the goroutine that calls Read, but for the answers, which go through the write side.
+// runs on the goroutine that calls Read, usually the pump's (Conn.Run), but for the answers, which go through the write side.
 
 import (
 	"bufio"
@@ -54,7 +54,7 @@ func (w wire) Read(p []byte) (int, error) {
 			c.early = nil
 		}
 	} else {
-		n, err = c.nc.Read(p)
+		n, err = c.in.Read(p)
 	}
 	if n > 0 {
 		c.touch()

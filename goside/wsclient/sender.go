@@ -27,7 +27,7 @@ func (c *Conn) startSender() {
 		return
 	}
 	c.sending = true
-	if c.raw != nil || !c.running {
+	if c.direct || !c.running {
 		c.running = true
 		c.sender.Add(1)
 		go c.send()
@@ -46,7 +46,7 @@ func (c *Conn) send() {
 	for {
 		f, ok := c.take()
 		if !ok {
-			if c.raw != nil {
+			if c.direct {
 				return
 			}
 			select {

@@ -22,11 +22,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"mod_audio_stream/goside/netpoll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -184,9 +188,47 @@ func (p *peer) closeCode() int {
 	}
 }
 
+// poller is one that a goroutine waits in until the end of the test.
+func poller(t testing.TB) *netpoll.Poller {
+	t.Helper()
+	p, err := netpoll.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = p.Watch(bell)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !over.Load() {
+			if p.Wait(0) != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		over.Store(true)
+		if _, err := unix.Write(bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		p.Close()
+		if err := unix.Close(bell); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
 // dial connects, and aborts at the end of the test.
 func dial(t testing.TB, cfg Config) *Conn {
 	t.Helper()
+	cfg.Poller = poller(t)
 	if cfg.Timeout == 0 {
 		cfg.Timeout = patience
 	}

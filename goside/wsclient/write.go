@@ -6,9 +6,7 @@ package wsclient
 import (
 	"encoding/binary"
 	"math/rand/v2"
-	"syscall"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/gobwas/ws"
 )
@@ -95,14 +93,14 @@ func (c *Conn) putAudio(body []byte, compressed bool, payload int, capturedNS in
 		return 0, 0, false
 	}
 	c.enc.encode(ws.OpBinary, compressed, body)
-	if c.raw == nil || c.sending {
+	if !c.direct || c.sending {
 		var droppedPayload int
 		dropped, droppedPayload = c.audio.push(c.enc.b, payload, capturedNS)
 		c.queued.Add(int64(payload - droppedPayload))
 		c.startSender()
 		return 0, dropped, false
 	}
-	n, err := c.try(c.enc.b)
+	n, err := c.polled.TryWrite(c.enc.b)
 	if err != nil {
 		c.unsent.Add(1)
 		c.writeFailed(err)
@@ -178,12 +176,12 @@ func (c *Conn) kick() (sent int) {
 	if c.sending || c.dead {
 		return 0
 	}
-	if c.raw == nil {
+	if !c.direct {
 		c.startSender()
 		return 0
 	}
 	for c.next() {
-		n, err := c.try(c.cur.b)
+		n, err := c.polled.TryWrite(c.cur.b)
 		sent += n
 		if err != nil {
 			c.writeFailed(err)
@@ -197,35 +195,4 @@ func (c *Conn) kick() (sent int) {
 		c.finish()
 	}
 	return sent
-}
-
-// try writes what the kernel takes of b now: n is 0 when that is nothing. Under mu and only while the sender does not
-// write, for RawConn.Write would wait for it.
-func (c *Conn) try(b []byte) (n int, err error) {
-	c.tryBuf, c.tryN, c.tryErr = b, 0, nil
-	err = c.raw.Write(c.tryFn)
-	c.tryBuf = nil
-	if err == nil {
-		err = c.tryErr
-	}
-	return c.tryN, err
-}
-
-// tryOnce is the callback of RawConn.Write. It always says that it is done, so that nothing parks.
-func (c *Conn) tryOnce(fd uintptr) bool {
-	for {
-		// Raw: the socket is non-blocking, and a call that the runtime is told of has it take the processor away from
-		// the pump in the middle of its round and give it to somebody else.
-		n, _, err := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.tryBuf))), uintptr(len(c.tryBuf)))
-		switch err {
-		case 0:
-			c.tryN = int(n)
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-		default:
-			c.tryErr = err
-		}
-		return true
-	}
 }

@@ -18,6 +18,9 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsflate"
+	"golang.org/x/sys/unix"
+
+	"mod_audio_stream/goside/netpoll"
 )
 
 // schemes runs a test over ws and wss.
@@ -101,9 +104,17 @@ func small(nc net.Conn) {
 	if over, ok := nc.(*tls.Conn); ok {
 		nc = over.NetConn()
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	switch tcp := nc.(type) {
+	case *socket:
+		small(tcp.Conn)
+	case *net.TCPConn:
 		_ = tcp.SetReadBuffer(4096)
 		_ = tcp.SetWriteBuffer(4096)
+	case *netpoll.Conn:
+		_ = tcp.Control(func(fd int) {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096)
+		})
 	}
 }
 
