@@ -27,6 +27,7 @@ type Doorbell struct {
 	waiting bool
 	rung    bool // and Wait has not returned for it
 	closed  bool
+	look    [1]unix.PollFd // kept, so that waiting allocates nothing
 }
 
 var _ host.Doorbell = (*Doorbell)(nil)
@@ -90,8 +91,8 @@ func (d *Doorbell) Wait(limit time.Duration) error {
 func (d *Doorbell) setWaiting(waiting bool) {
 	d.mu.Lock()
 	d.waiting = waiting
-	fds := []unix.PollFd{{Fd: int32(d.fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, 0)
+	d.look[0] = unix.PollFd{Fd: int32(d.fd), Events: unix.POLLIN}
+	n, err := unix.Poll(d.look[:], 0)
 	d.rung = n > 0 && err == nil
 	d.mu.Unlock()
 	d.news.changed()

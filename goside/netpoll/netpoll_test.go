@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second // for what must happen
 
-// start makes a poller that a goroutine waits in until the end of the test; goid tells that goroutine from others.
+// start makes a poller that a goroutine waits in until the end of the test.
 func start(t testing.TB) *Poller {
 	t.Helper()
 	p, err := New()

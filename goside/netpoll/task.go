@@ -41,7 +41,7 @@ const (
 
 // Run has f read from the connection's Reader, as a task; it begins at once and need not have anything to read.
 // heavy: f has much to do for every byte, and always runs on a goroutine of its own. f must not wait for anything but
-// the Reader, and must not panic. Once only.
+// the Reader, and recovers its own panics, which it alone can report. Once only.
 func (c *Conn) Run(heavy bool, f func()) {
 	t := &task{heavy: heavy}
 	t.next, _ = iter.Pull(func(yield func(verdict) bool) {
@@ -122,7 +122,7 @@ func (c *Conn) runTask() {
 	}
 	t.spent = 0
 	for again := true; again; {
-		v, more := t.next()
+		v, more := c.resume()
 		if more && v == leave {
 			go c.runOff()
 			return
@@ -136,7 +136,7 @@ func (c *Conn) runOff() {
 	t := c.task
 	t.off = true
 	for again := true; again; {
-		v, more := t.next()
+		v, more := c.resume()
 		if more && v == leave {
 			continue
 		}
@@ -145,6 +145,18 @@ func (c *Conn) runOff() {
 			t.off = true
 		}
 	}
+}
+
+// resume runs a task until it gives control back. A panic that it has not recovered ends it and its connection, and nothing
+// else: on this goroutine are the readers of all the others.
+func (c *Conn) resume() (v verdict, more bool) {
+	defer func() {
+		if recover() != nil {
+			v, more = parked, false
+			_ = c.Close() // it reports nothing but a second call
+		}
+	}()
+	return c.task.next()
 }
 
 // parkTask notes that a task has given control back, and reports that it is to be resumed at once because something
