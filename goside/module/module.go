@@ -77,10 +77,10 @@ func (m *Module) apply(params map[string]string) settings.Module {
 	}
 	m.set.Store(&set)
 	// Both are put back where a reload takes them away.
+	// The pump keeps one while it sleeps (pump.sleepUntil): one more than the runtime would take, and two at least.
 	if set.GOMAXPROCS > 0 {
-		runtime.GOMAXPROCS(set.GOMAXPROCS)
+		runtime.GOMAXPROCS(max(2, set.GOMAXPROCS))
 	} else {
-		// One more than the runtime would take: the pump keeps one while it sleeps (pump.sleepUntil).
 		runtime.SetDefaultGOMAXPROCS()
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}

@@ -56,7 +56,7 @@ func TestModuleParametersAreReadAndBounded(t *testing.T) {
 		{"workers", "0", nil, `parameter workers="0" must be a whole number from 1 to 64; using 4`},
 		{"workers", "65", nil, `parameter workers="65" must be a whole number from 1 to 64; using 4`},
 		{"gomaxprocs", "2", func(m *Module) { m.GOMAXPROCS = 2 }, ""},
-		{"gomaxprocs", "-1", nil, `parameter gomaxprocs="-1" must be a whole number from 0 to 256; 0 leaves it to Go; using 0`},
+		{"gomaxprocs", "-1", nil, `parameter gomaxprocs="-1" must be a whole number from 0 to 256; 0: one more than cores; using 0`},
 		{"memory-limit-mb", "256", func(m *Module) { m.MemoryLimit = 256 << 20 }, ""},
 		{"memory-limit-mb", "0", func(*Module) {}, ""},
 		{"memory-limit-mb", "1", nil, `parameter memory-limit-mb="1" must be a whole number from 16 to 1048576, or 0 for none; using 0`},

@@ -94,7 +94,7 @@ var moduleParams = []moduleParam{
 		return err
 	}},
 	{"gomaxprocs", "0", func(m *Module, v string) (err error) {
-		m.GOMAXPROCS, err = parseInt(v, 0, 256, "; 0 leaves it to Go")
+		m.GOMAXPROCS, err = parseInt(v, 0, 256, "; 0: one more than cores")
 		return err
 	}},
 	{"memory-limit-mb", "0", func(m *Module, v string) error {

@@ -57,7 +57,7 @@ type Header struct{ Name, Value string }
 // Module holds the module-wide settings.
 type Module struct {
 	Workers      int           // goroutines that fire events
-	GOMAXPROCS   int           // 0: leave it to Go
+	GOMAXPROCS   int           // 0: one more than there are cores
 	MemoryLimit  int64         // bytes, soft limit of the Go heap; 0: none
 	Window       time.Duration // how long the pump gathers frames when many streams run; 0: always immediate
 	MaxMessage   int           // bytes, largest message from a server
