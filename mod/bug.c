@@ -11,6 +11,10 @@
 #define CALLEE_FRAMES_MAX 5
 #define CALLEE_FRAMES_KEEP 2
 
+/* For what needs a packet's room on the stack: inlined, it would have every callback reach that far down, and every call's
+ * thread keep the pages it reached. */
+#define NOT_INLINE __attribute__((noinline))
+
 /* FreeSWITCH stands 0xFF bytes in for audio that is not there (CNG frames, PLC's break), which is the sample -1. A
  * frame of nothing else is silence, and silence is zeros on the wire. */
 static bool is_fill(const int16_t *samples, uint32_t n)
@@ -47,22 +51,23 @@ static void take_callee(as_stream_t *s, int16_t *out, uint32_t n)
 
 /* WRITE_REPLACE: keeps what is written to the channel for the caller's next frames. A stereo codec's channels are
  * averaged. */
-static void keep_callee(as_stream_t *s, const int16_t *samples, uint32_t n, uint32_t channels)
+NOT_INLINE static void keep_callee(as_stream_t *s, const int16_t *samples, uint32_t n, uint32_t channels)
 {
+	int16_t own[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)];
 	uint32_t room = as_playout_space(s->callee);
 
 	if (n > room) n = room; /* the caller's leg stands still: on hold, or its application does not read */
 	if (is_fill(samples, n * channels)) {
-		memset(s->taken, 0, n * sizeof(*s->taken));
-		samples = s->taken;
+		memset(own, 0, n * sizeof(*own));
+		samples = own;
 	} else if (channels > 1) {
 		for (uint32_t i = 0; i < n; i++) {
 			int32_t sum = 0;
 
 			for (uint32_t c = 0; c < channels; c++) sum += samples[i * channels + c];
-			s->taken[i] = (int16_t)(sum / (int32_t)channels);
+			own[i] = (int16_t)(sum / (int32_t)channels);
 		}
-		samples = s->taken;
+		samples = own;
 	}
 	as_playout_put(s->callee, samples, n);
 }
@@ -86,6 +91,36 @@ static uint32_t pair(as_stream_t *s, const int16_t *caller, uint32_t n, uint32_t
 	return 2 * n;
 }
 
+/* READ: takes one frame out of the bug. False: there is none. */
+static bool read_bug(switch_media_bug_t *bug, void *into, switch_frame_t *frame)
+{
+	int16_t *samples = into;
+	uint32_t n;
+
+	memset(frame, 0, sizeof(*frame));
+	frame->data = into;
+	frame->buflen = SWITCH_RECOMMENDED_BUFFER_SIZE; /* a packet of room is there; it is checked against a packet */
+	if (switch_core_media_bug_read(bug, frame, SWITCH_FALSE) != SWITCH_STATUS_SUCCESS || !frame->datalen) return false;
+	n = frame->datalen / (uint32_t)sizeof(int16_t);
+	if (is_fill(samples, n)) memset(samples, 0, n * sizeof(*samples));
+	return true;
+}
+
+/* READ: a frame that does not go into the ring as it is: of two legs, or unwanted (h is NULL). Returns the samples behind
+ * the header, -1 when the bug has no frame. */
+NOT_INLINE static int64_t read_aside(as_stream_t *s, switch_media_bug_t *bug, as_frame_hdr_t *h, uint32_t channels)
+{
+	int16_t own[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)];
+	switch_frame_t frame;
+	uint32_t n;
+
+	if (!read_bug(bug, own, &frame)) return -1;
+	n = frame.datalen / (uint32_t)sizeof(int16_t) / channels;
+	if (h) return pair(s, own, n, channels, (int16_t *)(void *)(h + 1));
+	if (s->legs == 2) take_callee(s, own, n); /* its time has passed, too */
+	return 0;
+}
+
 /* READ, under the bug's read_mutex. */
 static void capture(as_stream_t *s, switch_media_bug_t *bug)
 {
@@ -106,29 +141,25 @@ static void capture(as_stream_t *s, switch_media_bug_t *bug)
 		switch_size_t caller = 0, none = 0;
 		switch_frame_t frame;
 		as_frame_hdr_t *h = NULL;
-		uint32_t n;
+		int64_t n;
 
 		/* reading with fill off would hand out fill bytes for ever once the buffer is empty */
 		switch_core_media_bug_inuse(bug, &caller, &none);
 		if (caller < impl.decoded_bytes_per_packet) break;
 
 		if (!mute) h = as_ring_reserve(ring, impl.decoded_bytes_per_packet * s->legs);
-		memset(&frame, 0, sizeof(frame));
-		/* one leg goes straight into the ring, two are put together there */
-		frame.data = h && s->legs == 1 ? (uint8_t *)(h + 1) : s->spare;
-		frame.buflen = SWITCH_RECOMMENDED_BUFFER_SIZE; /* a packet of room is there; it is checked against a packet */
-		if (switch_core_media_bug_read(bug, &frame, SWITCH_FALSE) != SWITCH_STATUS_SUCCESS || !frame.datalen) break;
-		n = frame.datalen / (uint32_t)sizeof(int16_t);
-		if (is_fill(frame.data, n)) memset(frame.data, 0, n * sizeof(int16_t));
+		if (h && s->legs == 1)
+			n = read_bug(bug, h + 1, &frame) ? (int64_t)(frame.datalen / sizeof(int16_t)) : -1;
+		else
+			n = read_aside(s, bug, h, channels);
+		if (n < 0) break;
 		if (!h) {
-			if (s->legs == 2) take_callee(s, (int16_t *)(void *)s->spare, n / channels); /* its time has passed, too */
 			if (!mute) as_ring_drop(ring);
 			continue;
 		}
-		if (s->legs == 2) n = pair(s, frame.data, n / channels, channels, (int16_t *)(void *)(h + 1));
 		h->mono_ns = as_now_ns();
 		h->rate = impl.actual_samples_per_second;
-		h->bytes = n * (uint32_t)sizeof(int16_t);
+		h->bytes = (uint32_t)n * (uint32_t)sizeof(int16_t);
 		h->channels = (uint16_t)(s->legs == 2 ? 2 : channels);
 		h->legs = (uint16_t)s->legs;
 		as_ring_commit(ring, h);
@@ -142,6 +173,27 @@ static int16_t add_saturated(int16_t a, int16_t b)
 	int32_t sum = (int32_t)a + b;
 
 	return (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+}
+
+/* The frame that is handed on: out holds `took` samples of the server's audio, mono, and gets n of all channels, over or
+ * instead of what was written to the channel. */
+static void overlay(int16_t *out, uint32_t took, const int16_t *src, uint32_t n, uint32_t channels, bool replace)
+{
+	memset(out + took, 0, (n - took) * sizeof(*out));
+	if (channels == 1) {
+		for (uint32_t i = 0; !replace && i < n; i++) out[i] = add_saturated(src[i], out[i]);
+		return;
+	}
+	/* from the end, so that no sample is written over before it has been spread */
+	for (uint32_t i = n; i-- > 0;) {
+		int16_t v = out[i];
+
+		for (uint32_t c = 0; c < channels; c++) {
+			uint32_t k = i * channels + c;
+
+			out[k] = replace ? v : add_saturated(src[k], v);
+		}
+	}
 }
 
 /* WRITE_REPLACE, under the session's codec_write_mutex. The frame holds decoded samples at the channel's rate. */
@@ -181,7 +233,8 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 
 	wanted = atomic_load_explicit(&p->wanted, memory_order_relaxed);
 	replace = atomic_load_explicit(&p->mode, memory_order_relaxed) == AS_PLAYOUT_REPLACE;
-	took = as_playout_take(p, s->taken, n);
+	/* The last frame handed out is not needed any more: its writer held codec_write_mutex until it was through. */
+	took = as_playout_take(p, s->out_samples, n);
 
 	if (took < n && wanted && !atomic_load_explicit(&p->paused, memory_order_relaxed)) {
 		if (!atomic_exchange_explicit(&p->dry, 1, memory_order_relaxed))
@@ -202,15 +255,7 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 		s->out.flags = 0;
 		s->out.data = s->out_samples;
 		s->out.buflen = SWITCH_RECOMMENDED_BUFFER_SIZE;
-		for (uint32_t i = 0; i < n; i++) {
-			int16_t v = i < took ? s->taken[i] : 0;
-
-			for (uint32_t c = 0; c < channels; c++) {
-				uint32_t k = i * channels + c;
-
-				s->out_samples[k] = replace ? v : add_saturated(src[k], v);
-			}
-		}
+		overlay(s->out_samples, took, src, n, channels, replace);
 		for (uint32_t k = n * channels; k < total; k++) s->out_samples[k] = src[k];
 		switch_core_media_bug_set_write_replace_frame(bug, &s->out);
 	}
@@ -228,6 +273,9 @@ switch_bool_t as_bug_callback(switch_media_bug_t *bug, void *user_data, switch_a
 	as_stream_t *s = user_data;
 
 	switch (type) {
+	case SWITCH_ABC_TYPE_INIT:
+		as_bug_memory(bug);
+		break;
 	case SWITCH_ABC_TYPE_READ:
 		capture(s, bug);
 		break;

@@ -26,14 +26,12 @@ typedef struct as_stream {
 	uint32_t legs;
 
 	/* media threads only; each is under one of FreeSWITCH's own locks there */
-	uint8_t *spare;             /* READ: where a frame goes that nobody wants, SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
 	as_playout_t *callee;       /* what others write to the channel, from WRITE_REPLACE to READ; NULL with one leg */
 	_Atomic uint32_t read_rate; /* Hz of the caller's leg, as READ last saw it */
 	bool callee_on;             /* READ: the callee's samples are being taken */
 	uint32_t callee_wait;       /* READ: callbacks that some have waited */
 	switch_frame_t out;         /* WRITE_REPLACE: the frame handed on, with our copy of the samples */
-	int16_t *out_samples;       /* WRITE_REPLACE: SWITCH_RECOMMENDED_BUFFER_SIZE bytes */
-	int16_t *taken;             /* WRITE_REPLACE: samples on their way to or from a ring, the same size */
+	int16_t *out_samples;       /* WRITE_REPLACE: SWITCH_RECOMMENDED_BUFFER_SIZE bytes; NULL without playback */
 
 	/* pacer thread only (mod/pacer.c) */
 	struct as_stream *pacer_next;
@@ -61,6 +59,9 @@ uint32_t as_stream_count(void);
 
 /* bug.c: the callback that FreeSWITCH's media threads call */
 switch_bool_t as_bug_callback(switch_media_bug_t *bug, void *user_data, switch_abc_type_t type);
+
+/* bug_memory.c: gives back what FreeSWITCH's bug holds and ours never uses; before the bug is on the channel */
+void as_bug_memory(switch_media_bug_t *bug);
 
 /* doorbell.c */
 as_doorbell_t *as_doorbell(void); /* NULL when no eventfd can be had */

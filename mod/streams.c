@@ -31,9 +31,7 @@ static void stream_free(as_stream_t *s)
 	free(s->media.capture);
 	free(s->media.playout);
 	free(s->callee);
-	free(s->spare);
 	free(s->out_samples);
-	free(s->taken);
 	free(s->uuid);
 	free(s);
 }
@@ -56,10 +54,8 @@ as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t ca
 	memset(s, 0, sizeof(*s));
 	atomic_init(&s->refs, 2);
 	s->uuid = strdup(uuid);
-	s->spare = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
-	s->taken = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
 	s->media.capture = aligned(sizeof(as_ring_t) + ring_bytes);
-	if (!s->uuid || !s->spare || !s->taken || !s->media.capture) goto fail;
+	if (!s->uuid || !s->media.capture) goto fail;
 	as_ring_init(s->media.capture, ring_bytes);
 	if (callee_samples) {
 		s->callee = aligned(sizeof(as_playout_t) + callee * sizeof(int16_t));
