@@ -5,6 +5,7 @@ package main
 // The layouts that ring.go, media.go and doorbell.go assume, as C sees them.
 enum {
 	off_ring_tail = offsetof(as_ring_t, tail), off_ring_dropped = offsetof(as_ring_t, dropped),
+	off_ring_base = offsetof(as_ring_t, base),
 	off_ring_head = offsetof(as_ring_t, head), off_ring_size = offsetof(as_ring_t, size), off_ring_data = offsetof(as_ring_t, data),
 	off_play_tail = offsetof(as_playout_t, tail), off_play_wake_at = offsetof(as_playout_t, wake_at),
 	off_play_paused = offsetof(as_playout_t, paused), off_play_wanted = offsetof(as_playout_t, wanted),
@@ -28,6 +29,7 @@ import "unsafe"
 // A difference between C's and Go's description of the same memory does not compile: the array's length would be negative.
 type (
 	_ [-(int(unsafe.Offsetof(captureRing{}.dropped)) ^ C.off_ring_dropped)]byte
+	_ [-(int(unsafe.Offsetof(captureRing{}.base)) ^ C.off_ring_base)]byte
 	_ [-(int(unsafe.Offsetof(captureRing{}.head)) ^ C.off_ring_head)]byte
 	_ [-(int(unsafe.Offsetof(captureRing{}.size)) ^ C.off_ring_size)]byte
 	_ [-(int(unsafe.Sizeof(captureRing{})) ^ C.off_ring_data)]byte

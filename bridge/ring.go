@@ -24,7 +24,9 @@ const frameSkip = ^uint32(0) // AS_FRAME_SKIP
 type captureRing struct {
 	tail    atomic.Uint64 // media thread
 	dropped atomic.Uint64 // media thread
-	_       [cacheLine - 16]byte
+	_       [8]byte       // the media thread's own
+	base    atomic.Uint64 // media thread: all below it has been read
+	_       [cacheLine - 32]byte
 	head    atomic.Uint64 // ours
 	_       [cacheLine - 8]byte
 	size    uint32
@@ -34,6 +36,13 @@ type captureRing struct {
 // peek returns the oldest frame's header and samples, as as_ring_peek does.
 func (r *captureRing) peek() (*frameHdr, []int16) {
 	head, tail := r.head.Load(), r.tail.Load()
+	if head == tail {
+		return nil, nil
+	}
+	if base := r.base.Load(); head < base { // the ring was begun anew
+		head = base
+		r.head.Store(head)
+	}
 	for head != tail {
 		at := uint32(head) & (r.size - 1)
 		h := (*frameHdr)(unsafe.Add(unsafe.Pointer(r), uintptr(unsafe.Sizeof(*r))+uintptr(at)))

@@ -42,6 +42,8 @@ typedef struct as_ring {
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t tail; /* bytes ever written */
 	_Atomic uint64_t dropped;                      /* frames that found the ring full */
 	uint32_t seq;                                  /* the next frame's number; the media thread's own */
+	uint32_t anew;                                 /* 1: the frame reserved last begins at the start; its own, too */
+	_Atomic uint64_t base;                         /* all below it has been read: the reader goes on here */
 	/* written by Go */
 	_Alignas(AS_CACHE_LINE) _Atomic uint64_t head; /* bytes ever read */
 	/* never changes */
@@ -50,7 +52,8 @@ typedef struct as_ring {
 	_Alignas(AS_CACHE_LINE) uint8_t data[];
 } as_ring_t;
 
-_Static_assert(offsetof(as_ring_t, head) == 64 && offsetof(as_ring_t, size) == 128 && offsetof(as_ring_t, data) == 192,
+_Static_assert(offsetof(as_ring_t, base) == 24 && offsetof(as_ring_t, head) == 64 && offsetof(as_ring_t, size) == 128 &&
+				   offsetof(as_ring_t, data) == 192,
 			   "Go maps the ring by these offsets");
 
 static inline uint32_t as_ring_align(uint32_t bytes)
@@ -75,11 +78,17 @@ static inline as_frame_hdr_t *as_ring_reserve(as_ring_t *r, uint32_t max_bytes)
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 	/* acquire: the reader has finished with the bytes it gives back before it moves head */
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
+	uint64_t base = atomic_load_explicit(&r->base, memory_order_relaxed);
 	uint32_t need = (uint32_t)sizeof(as_frame_hdr_t) + as_ring_align(max_bytes);
 	uint32_t at = (uint32_t)(tail & (r->size - 1));
 	uint32_t to_end = r->size - at;
 
-	if (need > to_end) { /* a frame is never split: skip to the start */
+	/* An empty ring is begun anew, so that a reader who keeps up has the same few hundred bytes used again and again,
+	 * and the rest is memory that nobody ever touches. */
+	r->anew = head == tail && at != 0;
+	if (r->anew) return need <= r->size ? (as_frame_hdr_t *)(void *)r->data : NULL;
+	if (head < base) head = base; /* the reader has not looked since, and there is nothing for it below */
+	if (need > to_end) {          /* a frame is never split: skip to the start */
 		if (tail + to_end + need - head > r->size) return NULL;
 		if (to_end >= sizeof(as_frame_hdr_t)) ((as_frame_hdr_t *)(void *)(r->data + at))->bytes = AS_FRAME_SKIP;
 		/* the skip is published together with the frame by as_ring_commit */
@@ -96,8 +105,9 @@ static inline void as_ring_commit(as_ring_t *r, as_frame_hdr_t *h)
 	uint32_t at = (uint32_t)(tail & (r->size - 1));
 
 	if ((uint8_t *)h == r->data && at != 0) tail += r->size - at;
+	if (r->anew) atomic_store_explicit(&r->base, tail, memory_order_relaxed);
 	h->seq = r->seq++;
-	/* release: header and samples are there before the reader sees the new tail */
+	/* release: header, samples and base are there before the reader sees the new tail */
 	atomic_store_explicit(&r->tail, tail + sizeof(*h) + as_ring_align(h->bytes), memory_order_release);
 }
 
@@ -117,7 +127,16 @@ static inline const as_frame_hdr_t *as_ring_peek(as_ring_t *r)
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	/* acquire: pairs with the release in commit, so header and samples are whole */
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+	uint64_t base;
 
+	if (head == tail) return NULL;
+	/* Behind tail, and only while something is there: it cannot move before that has been read. */
+	base = atomic_load_explicit(&r->base, memory_order_relaxed);
+	if (head < base) {
+		head = base;
+		/* as_ring_release goes on from here; the writer knows already that nothing below is needed */
+		atomic_store_explicit(&r->head, head, memory_order_relaxed);
+	}
 	while (head != tail) {
 		uint32_t at = (uint32_t)(head & (r->size - 1));
 		const as_frame_hdr_t *h = (const as_frame_hdr_t *)(const void *)(r->data + at);

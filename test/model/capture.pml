@@ -8,6 +8,8 @@
  * since nothing would show: the acquire on head in reserve (the stores that follow depend on the branch, and no store is
  * made ahead of one) and the time that head takes to be seen (the ring then looks fuller than it is).
  *
+ * An empty ring is begun anew at its start; base tells the pump, which finds nothing it has not read below that.
+ *
  * The unit is a cell of 8 bytes, to which the rings align. A header has 2 cells here, so that a remainder too short for
  * one occurs at the ring's end; the samples have 0 to 2. Header and samples carry the frame's number, so that an old or
  * torn one is seen.
@@ -17,6 +19,9 @@
  * BREAK NO_FREE_RELEASE    the new head is an ordinary store: it may be seen before the frame has been read
  * BREAK SKIP_IS_FREE       the cells skipped at the ring's end are not counted as taken
  * BREAK NO_SKIP_MARK       the skip is not marked
+ * BREAK ANEW_UNREAD        the ring is begun anew while frames wait in it
+ * BREAK NO_BASE            the pump is not told that it was
+ * BREAK BASE_WHEN_EMPTY    the pump looks at base also when tail says that there is nothing
  */
 
 #define SIZE 8
@@ -30,8 +35,9 @@
 
 byte data[SIZE];
 byte tail, head; /* cells ever written and read; they do not wrap within FRAMES */
+byte base;       /* cells that need not be read any more */
 
-/* the media thread's store buffer, oldest first; cell SIZE is tail */
+/* the media thread's store buffer, oldest first; cell SIZE is tail, the one behind it base */
 #define ROOM 7
 byte where[ROOM], what[ROOM];
 bool release[ROOM];
@@ -81,6 +87,7 @@ end:
 		od;
 		if
 		:: where[i] == SIZE -> tail = what[i]
+		:: where[i] == SIZE + 1 -> base = what[i]
 		:: else ->
 			assert(where[i] < reading_from || where[i] >= reading_to);
 			data[where[i]] = what[i]
@@ -102,8 +109,8 @@ end:
 
 proctype media()
 {
-	byte f, n, seen, own, at, base, next, i;
-	bool no_room;
+	byte f, n, seen, own, at, to, next, low, i;
+	bool no_room, anew;
 
 	do
 	:: f < FRAMES ->
@@ -115,32 +122,53 @@ proctype media()
 		seen = head;
 		d_step {
 			at = own % SIZE;
-			base = at;
+			to = at;
 			next = own + HEADER + n;
+#ifdef ANEW_UNREAD
+			anew = at != 0;
+#else
+			anew = seen == own && at != 0;
+#endif
 			if
-			:: HEADER + n > SIZE - at ->
-				base = 0;
+			:: anew || HEADER + n > SIZE - at ->
+				to = 0;
 				next = own + (SIZE - at) + HEADER + n
 			:: else
 			fi;
+			if
+			:: seen < low -> seen = low
+			:: else
+			fi;
+			if
+			:: anew -> no_room = false
+			:: else ->
 #ifdef SKIP_IS_FREE
-			no_room = own + HEADER + n - seen > SIZE
+				no_room = own + HEADER + n - seen > SIZE
 #else
-			no_room = next - seen > SIZE
+				no_room = next - seen > SIZE
 #endif
+			fi
 		}
 		if
 		:: no_room -> dropped++
 		:: else ->
 #ifndef NO_SKIP_MARK
 			if
-			:: base != at && SIZE - at >= HEADER -> store(at, SKIP, false)
+			:: to != at && !anew && SIZE - at >= HEADER -> store(at, SKIP, false)
 			:: else
 			fi;
 #endif
-			store(base, HEAD(f, n), false);
+			if
+			:: anew ->
+				low = own + (SIZE - at);
+#ifndef NO_BASE
+				store(SIZE + 1, low, false)
+#endif
+			:: else
+			fi;
+			store(to, HEAD(f, n), false);
 			for (i : 1 .. HEADER + n - 1) {
-				store(base + i, BODY(f), false)
+				store(to + i, BODY(f), false)
 			}
 			store(SIZE, next, COMMIT);
 			own = next
@@ -160,6 +188,11 @@ proctype pump()
 #else
 #define LOAD(to, from) to = data[from]
 #endif
+#ifdef BASE_WHEN_EMPTY
+#define EMPTY false
+#else
+#define EMPTY seen == own
+#endif
 
 	do
 	:: true ->
@@ -167,6 +200,14 @@ proctype pump()
 		d_step { for (i : 0 .. SIZE - 1) { early[i] = data[i] } }
 #endif
 		seen = tail;
+		if
+		:: EMPTY
+		:: else ->
+			if
+			:: base > own -> own = base; head = own
+			:: else
+			fi
+		fi;
 		if
 		:: seen == own ->
 			if

@@ -55,22 +55,65 @@ static void a_frame_that_fits_exactly_is_taken_and_the_next_is_not(void)
 	free(r);
 }
 
-/* Brings tail and head to every offset, so that each remainder at the end occurs, also those too short for a header. */
+/* An unread frame of no samples that ends at start, so that the ring goes on from there. */
+static void plant(as_ring_t *r, uint32_t start)
+{
+	as_frame_hdr_t *h = (as_frame_hdr_t *)(void *)(r->data + ((start - HDR) & (r->size - 1)));
+
+	memset(h, 0, sizeof(*h));
+	r->seq = 1;
+	atomic_store(&r->tail, start);
+	atomic_store(&r->head, start - HDR);
+}
+
+/* Brings tail to every offset, so that each remainder at the end occurs, also those too short for a header. */
 static void every_remainder_at_the_end_is_skipped(void)
 {
-	for (uint32_t start = 0; start < 512; start += 8) {
-		for (uint32_t bytes = 0; bytes <= 512 / 2 - HDR; bytes += 2) {
+	for (uint32_t start = HDR; start <= 512; start += 8) {
+		for (uint32_t bytes = 0; bytes <= 512 / 2 - 2 * HDR; bytes += 2) {
 			as_ring_t *r = new_ring(512);
 
-			atomic_store(&r->tail, start);
-			atomic_store(&r->head, start);
-			CHECK(put(r, bytes, bytes, 3), "offset %u, %u bytes: an empty ring is full", start, bytes);
-			take(r, 0, bytes, 3);
+			plant(r, start);
+			CHECK(put(r, bytes, bytes, 3), "offset %u, %u bytes: a ring with one header in it is full", start, bytes);
+			take(r, 0, 0, 0);
+			take(r, 1, bytes, 3);
 			CHECK(!as_ring_peek(r), "offset %u, %u bytes: left over", start, bytes);
 			CHECK(atomic_load(&r->head) == atomic_load(&r->tail), "offset %u: head and tail differ", start);
 			free(r);
 		}
 	}
+}
+
+static void an_empty_ring_is_begun_anew(void)
+{
+	for (uint32_t start = 0; start < 512; start += 8) {
+		as_ring_t *r = new_ring(512);
+
+		atomic_store(&r->tail, start);
+		atomic_store(&r->head, start);
+		for (uint32_t i = 0; i < 20; i++) {
+			CHECK(put(r, 100, 100, (uint8_t)i) == (void *)r->data, "offset %u: frame %u is not at the start", start, i);
+			take(r, i, 100, (uint8_t)i);
+			CHECK(!as_ring_peek(r), "offset %u: left over", start);
+			CHECK(atomic_load(&r->head) == atomic_load(&r->tail), "offset %u: head and tail differ", start);
+		}
+		free(r);
+	}
+}
+
+/* The reader has not seen the new start yet, and what is below it takes no room all the same. */
+static void a_ring_begun_anew_has_all_its_room(void)
+{
+	as_ring_t *r = new_ring(256);
+
+	CHECK(put(r, 80, 80, 1), "the first");
+	take(r, 0, 80, 1);
+	CHECK(put(r, 80, 80, 2) && put(r, 80, 80, 3), "two fit");
+	CHECK(!put(r, 80, 80, 4), "three do not");
+	take(r, 1, 80, 2);
+	take(r, 2, 80, 3);
+	CHECK(!as_ring_peek(r), "left over");
+	free(r);
 }
 
 static void a_shorter_frame_than_reserved_costs_only_its_length(void)
@@ -93,12 +136,17 @@ static void what_is_not_committed_leaves_no_trace(void)
 {
 	as_ring_t *r = new_ring(256);
 
-	atomic_store(&r->tail, 192);
-	atomic_store(&r->head, 192);
+	plant(r, 192);
 	CHECK(as_ring_reserve(r, 100), "reserve that skips"); /* writes the skip mark, publishes nothing */
+	take(r, 0, 0, 0);
 	CHECK(!as_ring_peek(r), "visible without commit");
+	CHECK(as_ring_reserve(r, 100), "reserve that begins anew");
+	CHECK(!as_ring_peek(r), "visible without commit");
+	plant(r, 192);
+	CHECK(as_ring_reserve(r, 100), "reserve that skips");
 	CHECK(put(r, 16, 16, 9), "a frame where the skip mark was");
-	take(r, 0, 16, 9);
+	take(r, 0, 0, 0);
+	take(r, 1, 16, 9);
 	free(r);
 }
 
@@ -159,6 +207,8 @@ int main(void)
 	an_empty_ring_has_nothing();
 	a_frame_that_fits_exactly_is_taken_and_the_next_is_not();
 	every_remainder_at_the_end_is_skipped();
+	an_empty_ring_is_begun_anew();
+	a_ring_begun_anew_has_all_its_room();
 	a_shorter_frame_than_reserved_costs_only_its_length();
 	what_is_not_committed_leaves_no_trace();
 	a_dropped_frame_is_a_gap_in_seq();
