@@ -10,7 +10,7 @@ func (p *Player) fill() {
 		p.retune(rate)
 	}
 	if !p.primed {
-		if p.q.empty() || p.queuedNS < int64(p.prime) && time.Since(p.since) < p.prime {
+		if p.q.empty() || !p.enough() {
 			return
 		}
 		p.primed = true
@@ -53,6 +53,24 @@ func (p *Player) fill() {
 		p.queuedNS = 0 // no rounding is carried along
 	}
 	p.wake()
+}
+
+// enough reports that the media thread may have the next audio: a frame of it is there and, where a reserve is to be made,
+// either that much time has passed or that much more is there.
+func (p *Player) enough() bool {
+	waited, ahead := time.Since(p.since), time.Duration(p.queuedNS)
+	return waited >= p.prime || ahead >= p.prime && (!p.hold || waited >= p.reserve || ahead >= p.prime+p.reserve)
+}
+
+// alarm has the player served when the reserve's time has passed: with few streams the pump may not look by itself so soon.
+func (p *Player) alarm() {
+	switch {
+	case p.reserve == 0:
+	case p.due == nil:
+		p.due = time.AfterFunc(p.reserve, p.observer.Due)
+	default:
+		p.due.Reset(p.reserve)
+	}
 }
 
 // gathering reports that n samples are too few to be spliced, that more may follow, and that the caller has enough to hear

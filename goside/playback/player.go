@@ -26,6 +26,11 @@ const grace = 60 * time.Millisecond
 // between, otherwise. What is not followed by more goes out after the same time.
 const prime = 20 * time.Millisecond
 
+// reserve is how long the first audio waits when there is not more than prime and this of it: a server that sends frame by
+// frame in real time is late by some milliseconds now and then, and whoever writes to the channel takes the first frame as
+// soon as it is there. Without a reserve every stream's first late frame is a gap.
+const reserve = 10 * time.Millisecond
+
 // resampleMargin is how many samples more than the ratio of the rates says a resampler may give: one input sample's
 // worth, at most 48 kHz from 8 kHz, and room to round.
 const resampleMargin = 16
@@ -45,6 +50,8 @@ type Observer interface {
 	Cleared(played, dropped time.Duration)
 	// Mark: status is events.Played or events.Cleared.
 	Mark(name, status string, played time.Duration)
+	// Due: Player.Serve is to be called now. Without the player's lock, on a goroutine of its own.
+	Due()
 }
 
 type mark struct {
@@ -73,9 +80,12 @@ type Player struct {
 	pos       uint64 // ring position looked at last
 	playedNS  int64
 	playing   bool          // between Started and Stopped
-	prime     time.Duration // the constant; tests change it
-	primed    bool          // audio goes on to the ring
-	since     time.Time     // when priming began
+	prime     time.Duration // the constant; tests change it, as they do reserve
+	reserve   time.Duration
+	primed    bool        // audio goes on to the ring
+	since     time.Time   // when priming began
+	hold      bool        // for the reserve: playback begins, or goes on behind a gap
+	due       *time.Timer // of the reserve; made when it is needed first
 	paused    bool
 	closed    bool
 	lastSound time.Time // when there was last something to play
@@ -92,7 +102,7 @@ type Player struct {
 
 // New makes a player over an attached media's playout ring. max is the longest queue.
 func New(media host.Media, max time.Duration, resample func(from, to, channels int) (host.Resampler, error), observer Observer) *Player {
-	return &Player{media: media, observer: observer, resample: resample, max: max, prime: prime,
+	return &Player{media: media, observer: observer, resample: resample, max: max, prime: prime, reserve: reserve,
 		ringRate: media.PlayoutRate()}
 }
 
@@ -124,6 +134,10 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 	}
 	if p.q.empty() && p.pos == p.media.Queued() { // there was nothing left to hear
 		p.primed, p.since = false, time.Now()
+		// While frame follows frame this is what it looks like between two of them, too.
+		if p.hold = !p.playing || p.media.Underruns() > p.dries; p.hold {
+			p.alarm()
+		}
 	}
 	now := mono.Now()
 	if !p.playing {
@@ -262,6 +276,9 @@ func (p *Player) Close() {
 	defer p.mu.Unlock()
 	if !p.closed {
 		defer func() { p.closed = true }() // also when the observer fails: the media is about to go
+		if p.due != nil {
+			p.due.Stop()
+		}
 		playing := p.playing
 		switch dropped := p.clear(); {
 		case dropped > 0:

@@ -25,6 +25,7 @@ const long = time.Hour // a queue that is never full
 type record struct {
 	mu    sync.Mutex
 	lines []string
+	due   atomic.Int32 // calls of Due
 }
 
 func (r *record) Playback(status string, played, queued time.Duration) {
@@ -38,6 +39,8 @@ func (r *record) Cleared(played, dropped time.Duration) {
 func (r *record) Mark(name, status string, played time.Duration) {
 	r.add(fmt.Sprintf("mark %s %s %v", name, status, played))
 }
+
+func (r *record) Due() { r.due.Add(1) }
 
 func (r *record) add(line string) {
 	r.mu.Lock()
@@ -84,7 +87,7 @@ func newPhone(t *testing.T, rate int, max time.Duration) *phone {
 		p.open.Add(1)
 		return counted{hosttest.NewResampler(from, to, channels), &p.open}, nil
 	}, p.record)
-	p.prime = 0 // its own test is in prime_test.go; the others are about samples, however few
+	p.prime, p.reserve = 0, 0 // their tests are in prime_test.go; the others are about samples, however few
 	t.Cleanup(func() {
 		p.Close()
 		if n := p.open.Load(); n != 0 {

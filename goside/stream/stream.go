@@ -345,6 +345,12 @@ func (o observer) Playback(status string, played, queued time.Duration) {
 	}
 }
 
+// Due implements playback.Observer.
+func (o observer) Due() {
+	defer o.s.guard("playback's timer")
+	o.s.p.Pump.Wake()
+}
+
 // signalIdle tells the owner that playback may have come to its end.
 func (s *Stream) signalIdle() {
 	select {
