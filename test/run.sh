@@ -18,11 +18,12 @@ declare -A what=(
 	[abi]="include/freeswitch_abi.h against the real headers"
 	[unit]="Go unit tests with the race detector"
 	[allocs]="what must not allocate, without the race detector, which does"
+	[guard]="benchmarks' allocations and instruction counts against test/bench/baseline.txt"
 	[ring]="the rings in C, plain and under ThreadSanitizer"
 	[host]="the stand-in host itself"
 	[e2e]="calls end to end, on the stand-in and on FreeSWITCH if there is one"
 )
-all="build lint shape abi unit allocs ring host e2e"
+all="build lint shape abi unit allocs ring guard host e2e"
 steps=${*:-$all}
 
 gotest() { # results go to the table test by test
@@ -36,6 +37,7 @@ step_abi() { "$MAKE" --no-print-directory abi-check; }
 step_unit() { gotest -race -timeout 10m ./goside/... ./bridge/...; }
 step_allocs() { gotest -count=1 -run 'Alloc' ./goside/...; }
 step_ring() { "$MAKE" --no-print-directory test-ring; }
+step_guard() { "$MAKE" --no-print-directory bench-guard; }
 step_host() { "$MAKE" --no-print-directory test-host; }
 step_e2e() { gotest -count=1 -timeout 40m ./test/e2e/...; }
 

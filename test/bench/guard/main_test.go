@@ -8,7 +8,7 @@ import (
 )
 
 func TestCompare(t *testing.T) {
-	want := figures{"allocs BenchmarkA": 0, "instructions b": 1000}
+	want := figures{"allocs BenchmarkA": 0, "bytes BenchmarkA": 3, "instructions b": 1000}
 	for _, c := range []struct {
 		name string
 		got  figures
@@ -19,9 +19,13 @@ func TestCompare(t *testing.T) {
 		{"better", figures{"allocs BenchmarkA": 0, "instructions b": 500}, ""},
 		{"allocates", figures{"allocs BenchmarkA": 1, "instructions b": 1000}, "BenchmarkA: 1"},
 		{"slower", figures{"allocs BenchmarkA": 0, "instructions b": 1100}, "b: 1100"},
+		{"allocates now and then", figures{"allocs BenchmarkA": 0, "bytes BenchmarkA": 24, "instructions b": 1000}, "BenchmarkA: 24"},
 		{"gone", figures{"instructions b": 1000}, "was not measured"},
-		{"new", figures{"allocs BenchmarkA": 0, "instructions b": 1000, "allocs BenchmarkC": 0}, "not in the baseline"},
+		{"new", figures{"allocs BenchmarkA": 0, "instructions b": 1000, "allocs BenchmarkC": 0}, "is new"},
 	} {
+		if _, set := c.got[allocated+"BenchmarkA"]; !set {
+			c.got[allocated+"BenchmarkA"] = 3
+		}
 		err := compare(want, c.got)
 		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
@@ -47,7 +51,7 @@ func TestAllocationsAreReadFromGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := figures{}
-	if err := f.allocations(path); err != nil || len(f) != 2 || f["allocs BenchmarkEncode/320"] != 0 || f["allocs BenchmarkDecode/mark"] != 1 {
+	if err := f.allocations(path); err != nil || len(f) != 4 || f["allocs BenchmarkEncode/320"] != 0 || f["allocs BenchmarkDecode/mark"] != 1 || f["bytes BenchmarkDecode/mark"] != 2 {
 		t.Errorf("%v %v", f, err)
 	}
 }
