@@ -61,6 +61,9 @@ func Open(kind string, data []byte) (f *File, err error) {
 func (f *File) Read(pcm []int16) (n int, err error) {
 	defer recovered(&err)
 	n, err = f.read(pcm[:len(pcm)/f.Channels*f.Channels])
+	if n -= n % f.Channels; n == 0 && err == nil { // a file that ends between the channels of a sample
+		err = io.EOF
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", ErrFormat, err)
 	}

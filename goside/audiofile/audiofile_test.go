@@ -202,34 +202,6 @@ func TestWhatIsNoSuchFileIsAnError(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	for _, name := range []string{"tone24k.mp3", "tone24k.ogg"} {
-		data, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(filepath.Ext(name)[1:], data)
-	}
-	f.Add("wav", wavFile(wavPCM, 1, 8000, 16, encode(tone(8000, 1, 80), 16)))
-	f.Add("wav", wavFile(wavMuLaw, 1, 8000, 8, make([]byte, 80)))
-	f.Fuzz(func(t *testing.T, kind string, data []byte) {
-		file, err := Open(kind, data)
-		if err != nil {
-			return
-		}
-		buf := make([]int16, 4096)
-		for total := 0; total < 1<<20; {
-			n, err := file.Read(buf)
-			if n%file.Channels != 0 || n > len(buf) {
-				t.Fatalf("%d samples for %d channels", n, file.Channels)
-			}
-			if total += n; err != nil || n == 0 {
-				return
-			}
-		}
-	})
-}
-
 // A header of some bytes must not cost what it claims to have.
 func TestAWAVWhoseChunksClaimTooMuchIsRefusedAtOnce(t *testing.T) {
 	header := func(id string, size uint32) []byte {
