@@ -91,7 +91,7 @@ install: $(MODULE) ## put the module and, if there is none yet, its XML into Fre
 # ---- tests ----
 
 include $(wildcard test/host/host.mk test/ring/ring.mk test/abi/abi.mk test/bench/bench.mk \
-	test/model/model.mk test/sanitize/sanitize.mk test/torture/torture.mk)
+	test/model/model.mk test/faults/faults.mk test/sanitize/sanitize.mk test/torture/torture.mk)
 
 .PHONY: deps
 deps: ## install what building and testing need (apt, as root; otherwise it prints the line to run)

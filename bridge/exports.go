@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"mod_audio_stream/goside/command"
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/module"
 )
@@ -23,7 +24,10 @@ import (
 // loaded is the module between as_go_start and as_go_stop.
 var loaded atomic.Pointer[module.Module]
 
-const notLoaded = "-ERR the module is not loaded\n"
+const (
+	notLoaded = "-ERR the module is not loaded\n"
+	broken    = "-ERR internal error, see the log\n"
+)
 
 //export as_go_start
 func as_go_start(contract C.uint32_t, bell *C.as_doorbell_t, config *C.char, configLen C.uint64_t, why *C.as_text_t) (status C.int) {
@@ -33,6 +37,7 @@ func as_go_start(contract C.uint32_t, bell *C.as_doorbell_t, config *C.char, con
 			status = C.AS_REFUSED
 		}
 	}()
+	fault.At("as_go_start")
 	if contract != C.AS_CONTRACT_VERSION {
 		setText(why, fmt.Sprintf("the C and the Go part differ (contract %d and %d): build the module anew", contract,
 			C.AS_CONTRACT_VERSION))
@@ -50,6 +55,7 @@ func as_go_start(contract C.uint32_t, bell *C.as_doorbell_t, config *C.char, con
 //export as_go_completions
 func as_go_completions(lines *C.as_text_t) {
 	defer recovered()
+	fault.At("as_go_completions")
 	setText(lines, strings.Join(command.Completions(), "\n")+"\n")
 }
 
@@ -60,22 +66,31 @@ func as_go_stop(deadlineMS C.uint32_t) (left C.int) {
 	if m == nil {
 		return 0
 	}
-	return C.int(m.Stop(time.Duration(deadlineMS) * time.Millisecond))
+	// Deferred: whatever fails before it, no pump may be left that would take the next load's bells.
+	defer func() { left += C.int(m.Stop(time.Duration(deadlineMS) * time.Millisecond)) }()
+	left = 1
+	fault.At("as_go_stop")
+	return 0
 }
 
 //export as_go_command
 func as_go_command(uuid, line *C.char, reply *C.as_text_t) {
+	text := broken
+	defer func() { setText(reply, text) }()
 	defer recovered()
-	text := notLoaded
-	if m := loaded.Load(); m != nil {
-		text = m.Command(C.GoString(uuid), C.GoString(line))
+	fault.At("as_go_command")
+	m := loaded.Load()
+	if m == nil {
+		text = notLoaded
+		return
 	}
-	setText(reply, text)
+	text = m.Command(C.GoString(uuid), C.GoString(line))
 }
 
 //export as_go_break
 func as_go_break(uuid *C.char) {
 	defer recovered()
+	fault.At("as_go_break")
 	if m := loaded.Load(); m != nil {
 		m.Break(C.GoString(uuid))
 	}
@@ -83,19 +98,23 @@ func as_go_break(uuid *C.char) {
 
 //export as_go_module_command
 func as_go_module_command(line *C.char, reply *C.as_text_t) {
+	text := broken
+	defer func() { setText(reply, text) }()
 	defer recovered()
-	text := notLoaded
-	if m := loaded.Load(); m != nil {
-		text = m.ModuleCommand(C.GoString(line))
+	fault.At("as_go_module_command")
+	m := loaded.Load()
+	if m == nil {
+		text = notLoaded
+		return
 	}
-	setText(reply, text)
+	text = m.ModuleCommand(C.GoString(line))
 }
 
 // recovered keeps a panic inside Go. What it hits has its own recover that fails a stream or words a reply; this is the
 // net below.
 func recovered() {
 	if r := recover(); r != nil {
-		switchHost{}.Log(host.LevelError, "", fmt.Sprintf("mod_audio_stream: internal error: %v\n%s", r, debug.Stack()))
+		switchHost{}.Log(host.LevelError, "", fmt.Sprintf("mod_audio_stream: internal error in a call from the switch: %v\n%s", r, debug.Stack()))
 	}
 }
 

@@ -17,6 +17,7 @@ enum {
 	off_media_id = offsetof(as_media_t, id), off_media_capture = offsetof(as_media_t, capture),
 	off_media_playout = offsetof(as_media_t, playout), off_media_closed = offsetof(as_media_t, closed),
 	off_media_mute = offsetof(as_media_t, mute), off_media_dtmf = offsetof(as_media_t, dtmf),
+	off_media_dtmf_lost = offsetof(as_media_t, dtmf_lost), off_media_callee_lost = offsetof(as_media_t, callee_lost),
 	dtmf_slots = sizeof(((as_media_t *)0)->dtmf) / sizeof(uint32_t),
 	off_bell_armed = offsetof(as_doorbell_t, armed), off_bell_fd = offsetof(as_doorbell_t, fd),
 	size_frame_hdr = sizeof(as_frame_hdr_t), off_hdr_legs = offsetof(as_frame_hdr_t, legs),
@@ -52,6 +53,8 @@ type (
 	_ [-(int(unsafe.Offsetof(mediaBlock{}.closed)) ^ C.off_media_closed)]byte
 	_ [-(int(unsafe.Offsetof(mediaBlock{}.mute)) ^ C.off_media_mute)]byte
 	_ [-(int(unsafe.Offsetof(mediaBlock{}.dtmf)) ^ C.off_media_dtmf)]byte
+	_ [-(int(unsafe.Offsetof(mediaBlock{}.dtmfLost)) ^ C.off_media_dtmf_lost)]byte
+	_ [-(int(unsafe.Offsetof(mediaBlock{}.calleeLost)) ^ C.off_media_callee_lost)]byte
 	_ [-(dtmfSlots ^ C.dtmf_slots)]byte
 	_ [-(int(unsafe.Offsetof(bellBlock{}.fd)) ^ C.off_bell_fd)]byte
 )

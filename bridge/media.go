@@ -23,6 +23,11 @@ type mediaBlock struct {
 	closed  atomic.Uint32 // media side
 	mute    atomic.Uint32 // ours
 	dtmf    [dtmfSlots]atomic.Uint32
+
+	dtmfNext       atomic.Uint32 // media side
+	dtmfLost       atomic.Uint32 // media side
+	foreignWriteNS atomic.Uint64 // media side
+	calleeLost     atomic.Uint64 // media side
 }
 
 // media is host.Media over C's memory. id is kept apart, so that Detach works on it after Free.
@@ -60,6 +65,10 @@ func (m *media) Pending() bool {
 }
 
 func (m *media) Dropped() uint64 { return m.cap.dropped.Load() }
+
+func (m *media) CalleeLost() uint64 { return m.block.calleeLost.Load() }
+
+func (m *media) DigitsLost() uint64 { return uint64(m.block.dtmfLost.Load()) }
 
 func (m *media) Digit() (digit byte, duration time.Duration, ok bool) {
 	v := m.block.dtmf[m.next%dtmfSlots].Swap(0)

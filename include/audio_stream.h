@@ -18,7 +18,7 @@
 #include "spsc_ring.h"
 
 /* Raised with every change of this file; both sides compare it at load. */
-#define AS_CONTRACT_VERSION 4
+#define AS_CONTRACT_VERSION 5
 
 #define AS_MAX_STREAMS_PER_CHANNEL 8
 
@@ -47,7 +47,9 @@ typedef struct as_media {
 	_Atomic uint32_t mute;             /* set by Go: captured frames are read and thrown away (pause) */
 	_Atomic uint32_t dtmf[32];         /* digits, oldest first by dtmf_next: digit | duration in ms << 8; 0 is empty */
 	_Atomic uint32_t dtmf_next;        /* writers: the slot to fill; several threads may write */
+	_Atomic uint32_t dtmf_lost;        /* writers: digits that found no empty slot */
 	_Atomic uint64_t foreign_write_ns; /* CLOCK_MONOTONIC of the last frame that somebody but our pacer wrote */
+	_Atomic uint64_t callee_lost;      /* media threads: callee's frames of which some was not captured */
 } as_media_t;
 
 /* The one doorbell of the module. The waiting side stores armed=1, looks at every ring once more, and only then reads

@@ -25,6 +25,11 @@ static bool is_fill(const int16_t *samples, uint32_t n)
 	return true;
 }
 
+static void lose_callee(as_stream_t *s)
+{
+	atomic_fetch_add_explicit(&s->media.callee_lost, 1, memory_order_relaxed);
+}
+
 /*
  * The callee's n samples for one frame of the caller's; zeros where there are none. The two legs run on two threads, so
  * samples are taken once more than a frame is there and from then on until none is left: one frame of the callee's leg
@@ -37,7 +42,7 @@ static void take_callee(as_stream_t *s, int16_t *out, uint32_t n)
 	uint32_t took = 0;
 
 	if (n && have > (uint64_t)CALLEE_FRAMES_MAX * n) {
-		while (have > (uint64_t)CALLEE_FRAMES_KEEP * n) have -= as_playout_take(s->callee, out, n);
+		for (; have > (uint64_t)CALLEE_FRAMES_KEEP * n; lose_callee(s)) have -= as_playout_take(s->callee, out, n);
 	}
 	if (!s->callee_on && have)
 		s->callee_on = have > n || ++s->callee_wait > 1; /* the last of it is not kept for ever */
@@ -56,7 +61,10 @@ NOT_INLINE static void keep_callee(as_stream_t *s, const int16_t *samples, uint3
 	int16_t own[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)];
 	uint32_t room = as_playout_space(s->callee);
 
-	if (n > room) n = room; /* the caller's leg stands still: on hold, or its application does not read */
+	if (n > room) { /* the caller's leg stands still: on hold, or its application does not read */
+		n = room;
+		lose_callee(s);
+	}
 	if (is_fill(samples, n * channels)) {
 		memset(own, 0, n * sizeof(*own));
 		samples = own;
@@ -219,6 +227,8 @@ static void play(as_stream_t *s, switch_media_bug_t *bug)
 	/* Before the server's audio is in it. Two legs of two rates cannot be paired; that is a moment in a re-INVITE. */
 	if (s->callee && atomic_load_explicit(&s->read_rate, memory_order_relaxed) == impl.actual_samples_per_second)
 		keep_callee(s, in->data, n, channels);
+	else if (s->callee)
+		lose_callee(s);
 	if (!p) return;
 	if (impl.actual_samples_per_second) /* Go resamples to what it reads here; a re-INVITE may change it */
 		atomic_store_explicit(&p->rate, impl.actual_samples_per_second, memory_order_relaxed);

@@ -24,9 +24,13 @@ static void deliver(uint64_t id, const switch_dtmf_t *dtmf)
 	/* The next slot, or behind it if another thread is just filling that one. When all hold digits that Go has not
 	 * taken the new one is lost, and the order of the others stays; 32 digits unread is more than a person dials. */
 	next = atomic_load(&s->media.dtmf_next);
-	for (uint32_t i = 0; i < slots; i++) {
+	for (uint32_t i = 0; i <= slots; i++) {
 		uint32_t empty = 0, filled = next + i + 1, seen = next;
 
+		if (i == slots) {
+			atomic_fetch_add_explicit(&s->media.dtmf_lost, 1, memory_order_relaxed);
+			break;
+		}
 		if (!atomic_compare_exchange_strong(&s->media.dtmf[(next + i) % slots], &empty, value)) continue;
 		while ((int32_t)(filled - seen) > 0 && !atomic_compare_exchange_weak(&s->media.dtmf_next, &seen, filled)) {
 		}

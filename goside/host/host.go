@@ -108,6 +108,11 @@ type Media interface {
 	Pending() bool
 	// Dropped counts frames that found the ring full.
 	Dropped() uint64
+	// CalleeLost counts frames of the callee's leg that were not captured, or not whole: the caller's leg, whose frames they
+	// go with, stood still or had another rate.
+	CalleeLost() uint64
+	// DigitsLost counts digits that came while too many waited for Digit.
+	DigitsLost() uint64
 	// Digit takes the oldest DTMF digit, false when there is none.
 	Digit() (digit byte, duration time.Duration, ok bool)
 

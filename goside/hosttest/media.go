@@ -43,8 +43,11 @@ type line struct {
 	freed  atomic.Int32
 	dtmf   [dtmfSlots]atomic.Uint32
 	digits atomic.Uint32
-	news   news
-	close  sync.Once
+
+	calleeLost, digitsLost atomic.Uint64
+
+	news  news
+	close sync.Once
 }
 
 var _ host.Media = (*Media)(nil)
@@ -58,6 +61,9 @@ func NewMedia(id uint64, bell *Doorbell, frames, playout, rate int) *Media {
 	}
 	return &Media{id: id, bell: bell, cap: l.cap, play: l.play, line: l}
 }
+
+// LoseCallee is a frame of the callee's that the caller's leg has no frame for.
+func (m *Media) LoseCallee() { m.line.calleeLost.Add(1) }
 
 // ---- the Go side's ----
 
@@ -77,6 +83,12 @@ func (m *Media) Pending() bool {
 
 // Dropped implements host.Media.
 func (m *Media) Dropped() uint64 { return m.cap.dropped.Load() }
+
+// CalleeLost implements host.Media.
+func (m *Media) CalleeLost() uint64 { return m.line.calleeLost.Load() }
+
+// DigitsLost implements host.Media.
+func (m *Media) DigitsLost() uint64 { return m.line.digitsLost.Load() }
 
 // Digit implements host.Media.
 func (m *Media) Digit() (digit byte, duration time.Duration, ok bool) {
@@ -180,7 +192,10 @@ func (m *Media) Skip(n int) {
 // Press puts the caller's digit where Digit finds it.
 func (m *Media) Press(digit byte, duration time.Duration) {
 	slot := (m.line.digits.Add(1) - 1) % dtmfSlots
-	m.line.dtmf[slot].Store(uint32(digit) | uint32(duration/time.Millisecond)<<8)
+	if !m.line.dtmf[slot].CompareAndSwap(0, uint32(digit)|uint32(duration/time.Millisecond)<<8) {
+		m.line.digits.Add(^uint32(0))
+		m.line.digitsLost.Add(1)
+	}
 	m.bell.RingIfArmed()
 }
 

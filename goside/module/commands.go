@@ -228,6 +228,10 @@ func (m *Module) Status() stats.Status {
 		st.Streams++
 	}
 	st.Sum.Report.CaptureLatencyMS = latency.Latency()
+	m.mu.Lock()
+	st.Lost = stats.LostOf(&m.past)
+	m.mu.Unlock()
+	st.Lost.Add(stats.LostOf(&st.Sum.Report))
 	// runtime/metrics reads without stopping the world, which ReadMemStats would do.
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/cycles/total:gc-cycles"},
 		{Name: "/sched/pauses/total/gc:seconds"}}
@@ -244,20 +248,21 @@ func (m *Module) status(asJSON bool) string {
 		return toJSON(st)
 	}
 	r := &st.Sum.Report
-	d := r.FramesDropped
+	lost := &st.Lost
+	d := lost.Frames
 	var b strings.Builder
 	fmt.Fprintf(&b, "mod_audio_stream %s, up %v\n", st.Version, time.Since(m.born).Round(time.Second))
 	fmt.Fprintf(&b, "streams      %d running, %d started, %d refused\n", st.Streams, st.StreamsStarted, st.StreamsFailed)
 	fmt.Fprintf(&b, "captured     %d frames, %d sent, %d bytes\n", r.FramesCaptured, r.FramesSent, r.BytesSent)
-	fmt.Fprintf(&b, "dropped      %d ring full, %d not connected, %d server slow, %d not converted\n",
-		d.RingFull, d.ConnectBuffer, d.SendQueue, d.Convert)
+	fmt.Fprintf(&b, "dropped      %d ring full, %d not connected, %d server slow, %d not converted, %d of callees (all since load)\n",
+		d.RingFull, d.ConnectBuffer, d.SendQueue, d.Convert, d.Callee)
 	fmt.Fprintf(&b, "latency      p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", r.CaptureLatencyMS.P50, r.CaptureLatencyMS.P99,
 		r.CaptureLatencyMS.Max)
 	fmt.Fprintf(&b, "playback     %d ms played, %d ms queued, %d underruns, %d overflows, %d clears, %d marks\n",
 		r.PlaybackPlayedMS, r.PlaybackQueuedMS, r.Underruns, r.Overflows, r.Clears, r.Marks)
 	fmt.Fprintf(&b, "clocks       %d ms shortened, %d ms stretched\n", r.ShortenedMS, r.StretchedMS)
 	fmt.Fprintf(&b, "received     %d bytes, %d bad messages, %d reconnects\n", r.BytesReceived, r.BadMessages, r.Reconnects)
-	fmt.Fprintf(&b, "events       %d pending, %d dropped\n", st.EventsPending, st.EventsDropped)
+	fmt.Fprintf(&b, "events       %d pending, %d dropped since load; %d texts dropped\n", st.EventsPending, st.EventsDropped, lost.Texts)
 	fmt.Fprintf(&b, "go           %d goroutines, %d KiB heap, %d collections, pauses p99 %.2f ms\n", st.Goroutines,
 		st.GoHeapBytes>>10, st.GCCount, st.GCPauses.P99)
 	return b.String()

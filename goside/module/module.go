@@ -15,11 +15,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/metrics"
 	"mod_audio_stream/goside/protocol"
 	"mod_audio_stream/goside/pump"
 	"mod_audio_stream/goside/settings"
+	"mod_audio_stream/goside/stats"
 	"mod_audio_stream/goside/stream"
 	"mod_audio_stream/goside/tempfiles"
 	"mod_audio_stream/goside/worker"
@@ -47,6 +49,8 @@ type Module struct {
 	stopping bool
 	ended    sync.Cond // a stream left all
 
+	past stats.Report // the sum of the streams that have ended, under mu
+
 	started, failed atomic.Uint64 // streams since load
 
 	metricsMu sync.Mutex
@@ -61,9 +65,11 @@ func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 	set := m.apply(params)
 	m.sweep()
 	m.workers = worker.New(set.Workers, func(r any, stack []byte) {
-		h.Log(host.LevelError, "", fmt.Sprintf("internal error in an event: %v\n%s", r, stack))
+		m.log(host.LevelError, "internal error in an event, which is lost: %v\n%s", r, stack)
 	})
-	m.pump = pump.Start(bell, set.Window)
+	m.pump = pump.Start(bell, set.Window, func(what any, stack []byte) {
+		m.log(host.LevelError, "internal error in the pump, which goes on: %v\n%s", what, stack)
+	})
 	m.serveMetrics(set.MetricsAddr)
 	m.log(host.LevelNotice, "version %s, Go %s, in FreeSWITCH %s", Version, strings.TrimPrefix(runtime.Version(), "go"), h.Version())
 	return m
@@ -116,6 +122,31 @@ func (m *Module) reload() error {
 // workers did not end.
 func (m *Module) Stop(deadline time.Duration) (left int) {
 	until := time.Now().Add(deadline)
+	// None of the steps is left out because another one fails: what stays behind would meet the next load.
+	step := func(what string, do func()) {
+		defer m.noted(what)
+		do()
+	}
+	step("the end of the streams", func() { left = m.stopStreams(until) })
+	step("the end of the workers", func() {
+		if !m.workers.Stop(time.Until(until)) {
+			left++
+		}
+		if n := m.workers.Dropped(); n > 0 {
+			m.log(host.LevelWarning, "%d events were dropped", n)
+		}
+	})
+	step("the end of the metrics page", func() { m.serveMetrics("") })
+	step("the end of the pump", m.pump.Stop)
+	step("the removal of temporary files", func() {
+		if err := m.temp.Close(); err != nil {
+			m.log(host.LevelWarning, "temporary files were not removed: %v", err)
+		}
+	})
+	return left
+}
+
+func (m *Module) stopStreams(until time.Time) (left int) {
 	m.mu.Lock()
 	m.stopping = true
 	running := slices.Collect(maps.Keys(m.all))
@@ -129,17 +160,6 @@ func (m *Module) Stop(deadline time.Duration) (left int) {
 			s.Abort()
 		}
 		left = m.waitStreams(time.Until(until) / 2)
-	}
-	if !m.workers.Stop(time.Until(until)) {
-		left++
-	}
-	if n := m.workers.Dropped(); n > 0 {
-		m.log(host.LevelWarning, "%d events were dropped", n)
-	}
-	m.serveMetrics("")
-	m.pump.Stop()
-	if err := m.temp.Close(); err != nil {
-		m.log(host.LevelWarning, "temporary files were not removed: %v", err)
 	}
 	return left
 }
@@ -167,7 +187,7 @@ func (m *Module) serveMetrics(addr string) {
 	}
 	var err error
 	m.metrics, err = metrics.Listen(addr, m.Status, func(err error) {
-		m.log(host.LevelError, "the metrics page at %s ended: %v", addr, err)
+		m.log(host.LevelError, "metrics page at %s: %v", addr, err)
 	})
 	if err != nil {
 		m.log(host.LevelError, "no metrics page: %v (metrics-listen in audio_stream.conf)", err)
@@ -178,10 +198,12 @@ func (m *Module) serveMetrics(addr string) {
 func (m *Module) waitStreams(limit time.Duration) int {
 	over := false
 	timer := time.AfterFunc(limit, func() {
+		defer m.noted("the deadline of an unload")
 		m.mu.Lock()
 		over = true
 		m.mu.Unlock()
 		m.ended.Broadcast()
+		fault.At("unload-deadline")
 	})
 	defer timer.Stop()
 	m.mu.Lock()
@@ -201,6 +223,13 @@ func (m *Module) recovered(reply *string) {
 	if r := recover(); r != nil {
 		m.log(host.LevelError, "internal error in a command: %v\n%s", r, debug.Stack())
 		*reply = "-ERR internal error, see the log\n"
+	}
+}
+
+// noted recovers a goroutine of the module's own.
+func (m *Module) noted(where string) {
+	if r := recover(); r != nil {
+		m.log(host.LevelError, "internal error in %s: %v\n%s", where, r, debug.Stack())
 	}
 }
 
@@ -235,12 +264,16 @@ func (m *Module) Break(uuid string) {
 
 // forget takes a stream that ends off the books.
 func (m *Module) forget(s *stream.Stream) {
+	last := s.Report(nil)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if k := (key{s.UUID(), s.Name()}); m.streams[k] == s {
 		delete(m.streams, k)
 	}
-	delete(m.all, s)
+	if _, running := m.all[s]; running {
+		delete(m.all, s)
+		m.past.Add(&last)
+	}
 	m.ended.Broadcast()
 }
 

@@ -85,8 +85,8 @@ func TestStatusSumsTheStreams(t *testing.T) {
 
 	text := r.m.ModuleCommand("status")
 	for _, part := range []string{"^mod_audio_stream " + regexp.QuoteMeta(Version) + ", up ", `\nstreams +3 running, 3 started, 0 refused\n`,
-		`\ncaptured +12 frames, 12 sent, \d+ bytes\n`, `\ndropped +6 ring full, 0 not connected, 0 server slow, 0 not converted\n`,
-		`\nevents +0 pending, 0 dropped\n`, `\ngo +\d+ goroutines, \d+ KiB heap, \d+ collections, pauses p99 [\d.]+ ms\n$`} {
+		`\ncaptured +12 frames, 12 sent, \d+ bytes\n`, `\ndropped +6 ring full, 0 not connected, 0 server slow, 0 not converted, 0 of callees \(all since load\)\n`,
+		`\nevents +0 pending, 0 dropped since load; 0 texts dropped\n`, `\ngo +\d+ goroutines, \d+ KiB heap, \d+ collections, pauses p99 [\d.]+ ms\n$`} {
 		if !regexp.MustCompile(part).MatchString(text) {
 			t.Errorf("no %q in %q", part, text)
 		}
@@ -103,9 +103,10 @@ func TestStatusJSON(t *testing.T) {
 		names = append(names, m[1])
 	}
 	want := strings.Fields(`version uptimeMs streams streamsStarted streamsFailed eventsPending eventsDropped goroutines gomaxprocs
-		goHeapBytes gcCount gcPausesMs p50 p99 max sum framesCaptured framesSent framesDropped ringFull connectBuffer sendQueue convert
+		goHeapBytes gcCount gcPausesMs p50 p99 max dropped frames ringFull connectBuffer
+		sendQueue convert callee texts events badMessages overflows sum framesCaptured framesSent framesDropped ringFull connectBuffer sendQueue convert callee
 		bytesSent bytesReceived sendQueueMs captureLatencyMs p50 p99 max playbackQueuedMs playbackPlayedMs playbackShortenedMs
-		playbackStretchedMs underruns overflows clears marks reconnects badMessages`)
+		playbackStretchedMs underruns overflows clears marks reconnects badMessages textsDropped eventsDropped`)
 	if !slices.Equal(names, want) {
 		t.Errorf("got  %v\nwant %v", names, want)
 	}

@@ -3,12 +3,14 @@
 package pump
 
 import (
+	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/netpoll"
 )
@@ -36,6 +38,8 @@ type Stream interface {
 type Pump struct {
 	bell   host.Doorbell
 	window atomic.Int64
+	broken func(what any, stack []byte)
+	deaf   bool // the doorbell failed; the pump's own
 
 	mu      sync.Mutex
 	streams atomic.Pointer[[]Stream] // copied on write under mu
@@ -43,9 +47,10 @@ type Pump struct {
 	ended   chan struct{}
 }
 
-// Start starts the pump's goroutine. window: see SetWindow.
-func Start(bell host.Doorbell, window time.Duration) *Pump {
-	p := &Pump{bell: bell, stop: make(chan struct{}), ended: make(chan struct{})}
+// Start starts the pump's goroutine. window: see SetWindow. broken is told what went wrong in the pump itself, which goes on;
+// no stream is to blame then.
+func Start(bell host.Doorbell, window time.Duration, broken func(what any, stack []byte)) *Pump {
+	p := &Pump{bell: bell, broken: broken, stop: make(chan struct{}), ended: make(chan struct{})}
 	p.streams.Store(new([]Stream))
 	p.SetWindow(window)
 	go p.run()
@@ -87,10 +92,26 @@ func (p *Pump) Stop() {
 	p.bell.Close()
 }
 
+// again is the end of the goroutine, or after a panic its next beginning: every stream depends on it.
+func (p *Pump) again() {
+	r := recover()
+	if r == nil {
+		close(p.ended)
+		return
+	}
+	defer func() { // also when telling fails
+		_ = recover()
+		go p.run()
+	}()
+	p.broken(r, debug.Stack())
+	time.Sleep(activeTick)
+}
+
 func (p *Pump) run() {
-	defer close(p.ended)
+	defer p.again()
 	var window int64 // the end of the last one
 	for {
+		fault.At("pump")
 		active := false
 		list := *p.streams.Load()
 		for _, s := range list {
@@ -120,10 +141,29 @@ func (p *Pump) run() {
 		if active {
 			limit = activeTick
 		}
-		if p.bell.Wait(limit) != nil {
+		if !p.wait(limit) {
 			return
 		}
 	}
+}
+
+// wait sleeps until the doorbell rings; false after Stop. A doorbell that fails otherwise (somebody closed our descriptor)
+// must not silence every stream: the pump then looks by itself, frame by frame.
+func (p *Pump) wait(limit time.Duration) bool {
+	err := p.bell.Wait(limit)
+	if err == nil {
+		return true
+	}
+	select {
+	case <-p.stop:
+		return false
+	case <-time.After(activeTick):
+	}
+	if !p.deaf {
+		p.deaf = true
+		p.broken(fmt.Errorf("the doorbell cannot be waited for, so the rings are looked at every %v: %w", activeTick, err), nil)
+	}
+	return true
 }
 
 // pending looks at every ring once more after arming. The list is read again: a stream added since has rung already.

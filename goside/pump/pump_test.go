@@ -2,7 +2,9 @@ package pump
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,9 +103,35 @@ func asleep(t *testing.T, bell *hosttest.Doorbell) {
 
 func startPump(t *testing.T, window time.Duration) (*Pump, *hosttest.Doorbell) {
 	bell := hosttest.NewDoorbell()
-	p := Start(bell, window)
+	p := Start(bell, window, ignore)
 	t.Cleanup(p.Stop)
 	return p, bell
+}
+
+// ignore is for pumps that nothing is wrong with.
+func ignore(any, []byte) {}
+
+// dumb is a doorbell that cannot be waited for.
+type dumb struct {
+	*hosttest.Doorbell
+}
+
+func (dumb) Wait(time.Duration) error { return errors.New("bad file descriptor") }
+
+func TestAPumpWhoseDoorbellFailsSaysSoOnceAndGoesOn(t *testing.T) {
+	bell := hosttest.NewDoorbell()
+	said := make(chan string, 2)
+	p := Start(dumb{bell}, 0, func(what any, _ []byte) { said <- fmt.Sprint(what) })
+	f := newFake(bell)
+	p.Add(f)
+	for frames := range uint64(3) {
+		f.media.Push(8000, 1, 1, make([]int16, 160))
+		f.until(t, "a frame without a bell", func() bool { return f.frames.Load() > frames })
+	}
+	p.Stop()
+	if len(said) != 1 || !strings.Contains(<-said, "bad file descriptor") {
+		t.Errorf("told %d times", len(said)+1)
+	}
 }
 
 func TestFewStreamsAreServedByTheDoorbellOnly(t *testing.T) {
@@ -253,7 +281,7 @@ func TestStopEndsThePumpWhateverItDoes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			bell := hosttest.NewDoorbell()
-			p := Start(bell, tt.window)
+			p := Start(bell, tt.window, ignore)
 			for range tt.streams {
 				p.Add(newFake(bell))
 			}

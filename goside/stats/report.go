@@ -27,6 +27,8 @@ type Report struct {
 	Reconnects       uint64  `json:"reconnects"`
 	PingRTTMS        float64 `json:"pingRttMs"`
 	BadMessages      uint64  `json:"badMessages"`
+	TextsDropped     uint64  `json:"textsDropped"`  // texts, digits and marks that the server did not get
+	EventsDropped    uint64  `json:"eventsDropped"` // events of the server's messages, which came too fast
 }
 
 // Dropped counts audio frames that did not reach the server, by reason.
@@ -35,6 +37,16 @@ type Dropped struct {
 	ConnectBuffer uint64 `json:"connectBuffer"` // wire frames: not connected for too long
 	SendQueue     uint64 `json:"sendQueue"`     // wire frames: the server did not read
 	Convert       uint64 `json:"convert"`       // captured frames: no resampler
+	Callee        uint64 `json:"callee"`        // the callee's frames, or some of them: the caller's leg stood still
+}
+
+// Add sums another stream's figures up into this one.
+func (d *Dropped) Add(o *Dropped) {
+	d.RingFull += o.RingFull
+	d.ConnectBuffer += o.ConnectBuffer
+	d.SendQueue += o.SendQueue
+	d.Convert += o.Convert
+	d.Callee += o.Callee
 }
 
 // Latency is a distribution in milliseconds.
@@ -48,10 +60,7 @@ type Latency struct {
 func (r *Report) Add(o *Report) {
 	r.FramesCaptured += o.FramesCaptured
 	r.FramesSent += o.FramesSent
-	r.FramesDropped.RingFull += o.FramesDropped.RingFull
-	r.FramesDropped.ConnectBuffer += o.FramesDropped.ConnectBuffer
-	r.FramesDropped.SendQueue += o.FramesDropped.SendQueue
-	r.FramesDropped.Convert += o.FramesDropped.Convert
+	r.FramesDropped.Add(&o.FramesDropped)
 	r.BytesSent += o.BytesSent
 	r.BytesReceived += o.BytesReceived
 	r.SendQueueMS += o.SendQueueMS
@@ -65,6 +74,8 @@ func (r *Report) Add(o *Report) {
 	r.Marks += o.Marks
 	r.Reconnects += o.Reconnects
 	r.BadMessages += o.BadMessages
+	r.TextsDropped += o.TextsDropped
+	r.EventsDropped += o.EventsDropped
 }
 
 // MS is a duration in milliseconds, to the microsecond.

@@ -18,6 +18,7 @@ type Stream struct {
 	LostConnect    atomic.Uint64 // wire frames dropped because the connection took too long (STREAM_CONNECT_BUFFER_MS)
 	LostSend       atomic.Uint64 // wire frames dropped because the server did not read
 	LostConvert    atomic.Uint64 // captured frames lost for want of a resampler
+	LostTexts      atomic.Uint64 // texts for the server that it did not get
 	Reconnects     atomic.Uint64
 	BadMessages    atomic.Uint64
 	Latency        Histogram // media thread to socket write

@@ -14,7 +14,8 @@ type Status struct {
 	GoHeapBytes    uint64  `json:"goHeapBytes"`
 	GCCount        uint64  `json:"gcCount"`
 	GCPauses       Latency `json:"gcPausesMs"`
-	Sum            Sum     `json:"sum"`
+	Lost           Lost    `json:"dropped"`
+	Sum            Sum     `json:"sum"` // of the running streams
 }
 
 // Sum is a report without what has no sum.
@@ -26,4 +27,28 @@ type Sum struct {
 	State    any `json:"state,omitempty"`
 	URL      any `json:"url,omitempty"`
 	PingRTT  any `json:"pingRttMs,omitempty"`
+}
+
+// Lost is what was dropped since the module was loaded, by streams that have ended as well: drops are looked for afterwards.
+type Lost struct {
+	Frames      Dropped `json:"frames"`
+	Texts       uint64  `json:"texts"`
+	Events      uint64  `json:"events"`
+	BadMessages uint64  `json:"badMessages"`
+	Overflows   uint64  `json:"overflows"`
+}
+
+// LostOf is what a report says of it.
+func LostOf(r *Report) Lost {
+	return Lost{Frames: r.FramesDropped, Texts: r.TextsDropped, Events: r.EventsDropped, BadMessages: r.BadMessages,
+		Overflows: r.Overflows}
+}
+
+// Add sums another one up into this one.
+func (l *Lost) Add(o Lost) {
+	l.Frames.Add(&o.Frames)
+	l.Texts += o.Texts
+	l.Events += o.Events
+	l.BadMessages += o.BadMessages
+	l.Overflows += o.Overflows
 }

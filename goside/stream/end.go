@@ -19,7 +19,8 @@ func (s *Stream) finish() {
 	s.waitDrained()
 	s.closePlayer()
 	s.countUnsent(nil)
-	s.postLast(events.SubclassError, errorEnding(errInternal).body)
+	s.dropTexts()
+	s.sayLast()
 	// Behind the events, so that a play event's file is there while it is being handled.
 	s.do(0, true, func() {
 		if err := s.files.close(); err != nil {
@@ -45,10 +46,26 @@ func (s *Stream) closePlayer() {
 	}
 }
 
+// dropTexts drops what waits for a connection that will not come.
+func (s *Stream) dropTexts() {
+	s.textMu.Lock()
+	n := len(s.texts)
+	s.texts, s.textBytes = nil, 0
+	s.textMu.Unlock()
+	s.lostTexts(n, "the stream ended without a connection")
+}
+
+// sayLast posts a last event if none has been.
+func (s *Stream) sayLast() {
+	defer s.noted("the last event")
+	s.postLast(events.SubclassError, errorEnding(errInternal).body)
+}
+
 func (s *Stream) free() {
 	defer s.noted("freeing the media")
 	s.mediaMu.Lock()
 	defer s.mediaMu.Unlock()
+	s.mediaLost = readLost(s.media)
 	s.freed = true
 	s.media.Free()
 }

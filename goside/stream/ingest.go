@@ -9,6 +9,7 @@ import (
 	"mod_audio_stream/goside/audiofile"
 	"mod_audio_stream/goside/capture"
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/playback"
 )
@@ -159,6 +160,7 @@ func (in *ingest) start(f *audiofile.File) {
 	in.file = cancel
 	in.running.Go(func() {
 		defer in.s.guard("playing a file")
+		fault.At("file")
 		in.decode(f, cancel)
 		in.next(cancel)
 	})

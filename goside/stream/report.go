@@ -7,6 +7,22 @@ import (
 	"mod_audio_stream/goside/stats"
 )
 
+// lostInMedia is what was lost on the media threads' side.
+type lostInMedia struct{ frames, callee, digits uint64 }
+
+func readLost(m host.Media) lostInMedia {
+	return lostInMedia{frames: m.Dropped(), callee: m.CalleeLost(), digits: m.DigitsLost()}
+}
+
+func (s *Stream) lostInMedia() lostInMedia {
+	s.mediaMu.Lock()
+	defer s.mediaMu.Unlock()
+	if s.freed {
+		return s.mediaLost
+	}
+	return readLost(s.media)
+}
+
 // Report is the stream's figures of this moment. merge, if given, gets the latencies added.
 func (s *Stream) Report(merge *stats.Histogram) stats.Report {
 	c := &s.stats
@@ -17,8 +33,11 @@ func (s *Stream) Report(merge *stats.Histogram) stats.Report {
 			Convert: c.LostConvert.Load()},
 		BytesSent: c.BytesSent.Load(), BytesReceived: c.BytesReceived.Load(),
 		CaptureLatencyMS: c.Latency.Latency(), Reconnects: c.Reconnects.Load(), BadMessages: c.BadMessages.Load(),
+		TextsDropped: c.LostTexts.Load(), EventsDropped: s.p.Lane.Dropped(),
 	}
-	s.withMedia(func(m host.Media) { r.FramesDropped.RingFull = m.Dropped() })
+	lost := s.lostInMedia()
+	r.FramesDropped.RingFull, r.FramesDropped.Callee = lost.frames, lost.callee
+	r.TextsDropped += lost.digits
 	if conn := s.conn.Load(); conn != nil {
 		if perMS := s.audioBytes(time.Second) / 1000; perMS > 0 {
 			r.SendQueueMS = int64(conn.QueuedBytes() / perMS)

@@ -43,7 +43,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	h := hosttest.New(t.TempDir())
-	r := &rig{t: t, ctx: ctx, h: h, temp: tempfiles.New(h.TempDir()), pump: pump.Start(h.Bell, 0)}
+	r := &rig{t: t, ctx: ctx, h: h, temp: tempfiles.New(h.TempDir()), pump: pump.Start(h.Bell, 0, func(any, []byte) {})}
 	r.queue = worker.New(2, func(any, []byte) {})
 	t.Cleanup(func() {
 		cancel()

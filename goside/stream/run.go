@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/mono"
 	"mod_audio_stream/goside/wsclient"
@@ -52,9 +53,11 @@ func stoppedEnding() ending {
 // run is the owner: it is the only one that changes the stream's state.
 func (s *Stream) run() {
 	defer close(s.ended)
+	defer s.noted("the end of the stream")
 	defer s.p.OnEnd(s)
 	defer s.guard("the stream")
 	defer s.finish() // also after a panic
+	fault.At("stream")
 	s.end(s.life())
 }
 
@@ -152,6 +155,7 @@ func (s *Stream) dial() (over *ending, conn *wsclient.Conn, err error) {
 		r := result{err: errInternal}
 		defer func() { got <- r }()
 		defer s.guard("connecting")
+		fault.At("connect")
 		r.conn, r.err = wsclient.Dial(ctx, s.config())
 	}()
 	select {
@@ -205,6 +209,10 @@ func (s *Stream) config() wsclient.Config {
 			s.stats.BytesSent.Add(uint64(sent))
 			s.stats.BytesReceived.Add(uint64(received))
 		},
+		OnPanic: func(recovered any, stack []byte) {
+			s.log(host.LevelError, "internal error in the connection, the stream ends: %v\n%s", recovered, stack)
+			s.broken.Store(true)
+		},
 	}
 }
 
@@ -233,6 +241,7 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 	}()
 	for _, text := range s.p.Dialect.Open(s.p.Command.Text) {
 		if err := conn.SendText(text); err != nil {
+			s.stats.LostTexts.Add(1)
 			s.log(host.LevelWarning, "metadata not sent: %v", err)
 		}
 	}
@@ -247,6 +256,7 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 		err := error(errInternal)
 		defer func() { gone <- err }()
 		defer s.guardReader()
+		fault.At("receive")
 		err = s.receive(conn)
 	})
 	graceful, idle := s.graceful, (chan struct{})(nil)
@@ -287,6 +297,7 @@ func (s *Stream) leave(conn *wsclient.Conn, gone <-chan error, over *ending) *en
 	text, ok := s.finalText()
 	for _, t := range s.p.Dialect.Close(text, ok) {
 		if err := conn.SendText(t); err != nil {
+			s.stats.LostTexts.Add(1)
 			s.log(host.LevelWarning, "the final text was not sent: %v", err)
 		}
 	}
@@ -309,6 +320,7 @@ func (s *Stream) finalText() (string, bool) {
 func (s *Stream) countUnsent(next *wsclient.Conn) {
 	if s.last != nil {
 		s.stats.LostSend.Add(uint64(s.last.UnsentFrames()))
+		s.lostTexts(s.last.UnsentTexts(), "the connection ended before they were sent")
 	}
 	s.last = next
 }
@@ -319,11 +331,20 @@ func (s *Stream) openTexts(conn *wsclient.Conn) {
 	defer s.textMu.Unlock()
 	for _, text := range s.texts {
 		if err := conn.SendText(text); err != nil {
+			s.stats.LostTexts.Add(1)
 			s.log(host.LevelWarning, "a text was not sent: %v", err)
 		}
 	}
 	s.texts, s.textBytes = nil, 0
 	s.conn.Store(conn) // under the lock, so that no text gets between: it would wait for a connection that is there
+}
+
+// lostTexts counts texts that were taken and will not be sent.
+func (s *Stream) lostTexts(n int, why string) {
+	if n > 0 {
+		s.stats.LostTexts.Add(uint64(n))
+		s.log(host.LevelWarning, "%d texts did not get to the server: %s", n, why)
+	}
 }
 
 func (s *Stream) closeTexts() {

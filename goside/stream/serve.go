@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mod_audio_stream/goside/capture"
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/wsclient"
 )
@@ -35,6 +36,7 @@ func (ps *pumpSide) init(s *Stream) {
 
 // Serve implements pump.Stream: captured frames to the socket, digits to the server, playback to the ring.
 func (s *Stream) Serve() (done, active bool) {
+	fault.At("serve")
 	ps := &s.pumpSide
 	closed := s.media.Closed() // looked at first: no frame follows, so the ring is empty for good below
 	ps.conn = s.conn.Load()    // there only once the metadata is on its way, so that no audio overtakes it
@@ -59,6 +61,7 @@ func (s *Stream) Serve() (done, active bool) {
 		}
 		if s.p.Settings.DTMF {
 			if err := s.SendText(string(s.p.Dialect.DTMF(digit, duration))); err != nil {
+				s.stats.LostTexts.Add(1)
 				s.log(host.LevelWarning, "digit %c not sent: %v", digit, err)
 			}
 		}
@@ -79,14 +82,15 @@ func (s *Stream) Pending() bool { return s.media.Pending() }
 
 // Failed implements pump.Stream.
 func (s *Stream) Failed(recovered any, stack []byte) {
-	s.pumpSide.close()
 	s.fail("sending", recovered, stack)
+	s.pumpSide.close()
 }
 
 func (ps *pumpSide) close() {
 	ps.drainOnce.Do(func() {
+		ps.s.stats.LostConnect.Add(uint64(ps.kept.n)) // the connection did not come in the call's time
+		defer close(ps.s.drained)                     // also when the framer is what failed
 		ps.framer.Close()
-		close(ps.s.drained)
 	})
 }
 

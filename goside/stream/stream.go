@@ -12,6 +12,7 @@ import (
 
 	"mod_audio_stream/goside/command"
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/playback"
 	"mod_audio_stream/goside/protocol"
@@ -97,6 +98,8 @@ type Stream struct {
 
 	mediaMu sync.Mutex // guards media against being freed under a command; the pump and the player end before it
 	freed   bool
+	// what the media had counted when it was freed
+	mediaLost lostInMedia
 
 	sealMu sync.Mutex
 	sealed bool // the last event was posted
@@ -275,6 +278,7 @@ func (s *Stream) fail(where string, recovered any, stack []byte) {
 	s.broken.Store(true)
 	go func() {
 		defer s.guard("the end of a failed stream")
+		fault.At("failed")
 		s.Abort()
 	}()
 }
@@ -298,7 +302,7 @@ func (s *Stream) post(subclass string, body []byte, must bool) {
 // postLast queues the stream's last event, once.
 func (s *Stream) postLast(subclass string, body []byte) {
 	if s.p.OnClosing != nil {
-		s.p.OnClosing(s)
+		s.closing()
 	}
 	s.sealMu.Lock()
 	defer s.sealMu.Unlock()
@@ -306,6 +310,11 @@ func (s *Stream) postLast(subclass string, body []byte) {
 		s.sealed = true
 		s.fire(subclass, string(body), true)
 	}
+}
+
+func (s *Stream) closing() {
+	defer s.noted("giving the stream's name back")
+	s.p.OnClosing(s)
 }
 
 func (s *Stream) fire(subclass, body string, must bool) {
@@ -363,6 +372,7 @@ func (s *Stream) signalIdle() {
 func (o observer) Mark(name, status string, played time.Duration) {
 	if conn := o.s.conn.Load(); conn != nil {
 		if err := conn.SendText(o.s.p.Dialect.Mark(name, status, played)); err != nil {
+			o.s.stats.LostTexts.Add(1)
 			o.s.log(host.LevelDebug, "mark %q not answered: %v", name, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mod_audio_stream/goside/fault"
 )
 
 // Limits of one lane. A server that sends texts faster than the switch fires events costs this much and no more.
@@ -50,7 +52,7 @@ type Lane struct {
 	dropped atomic.Uint64
 }
 
-// New starts n workers. onPanic is told of an event that panicked; the others go on.
+// New starts n workers. onPanic is told of an event that panicked, or of a worker; the others go on.
 func New(n int, onPanic func(recovered any, stack []byte)) *Queue {
 	q := &Queue{onPanic: onPanic}
 	q.work.L = &q.mu
@@ -156,33 +158,54 @@ func (q *Queue) finish(l *Lane) {
 }
 
 func (q *Queue) run() {
+	defer q.again()
 	for {
+		fault.At("worker")
 		l, e := q.take()
 		if l == nil {
 			return
 		}
-		q.do(e)
-		q.finish(l)
+		q.do(l, e)
 	}
 }
 
-func (q *Queue) do(e Event) {
-	defer func() {
-		if r := recover(); r != nil && q.onPanic != nil {
-			q.onPanic(r, debug.Stack())
-		}
-	}()
+func (q *Queue) do(l *Lane, e Event) {
+	defer q.finish(l)
+	defer q.recovered()
 	e.Do()
+}
+
+// again puts another worker in the place of one that panicked outside an event.
+func (q *Queue) again() {
+	if r := recover(); r != nil {
+		q.done.Go(q.run)
+		q.tell(r)
+	}
+}
+
+func (q *Queue) recovered() {
+	if r := recover(); r != nil {
+		q.tell(r)
+	}
+}
+
+func (q *Queue) tell(r any) {
+	defer func() { _ = recover() }() // what panics even in that can only be left alone
+	if q.onPanic != nil {
+		q.onPanic(r, debug.Stack())
+	}
 }
 
 // Stop takes nothing new, lets the workers empty the lanes until the deadline, then ends them and counts what is left as
 // dropped. It returns when every worker has ended its current event, or after as long again: false then.
 func (q *Queue) Stop(deadline time.Duration) bool {
 	timer := time.AfterFunc(deadline, func() {
+		defer q.recovered()
 		q.mu.Lock()
 		q.stopped = true
 		q.mu.Unlock()
 		q.idle.Broadcast()
+		fault.At("worker-deadline")
 	})
 	defer timer.Stop()
 	q.mu.Lock()
@@ -196,7 +219,12 @@ func (q *Queue) Stop(deadline time.Duration) bool {
 	q.work.Broadcast()
 
 	ended := make(chan struct{})
-	go func() { q.done.Wait(); close(ended) }()
+	go func() {
+		defer q.recovered()
+		q.done.Wait()
+		close(ended)
+		fault.At("worker-end")
+	}()
 	select {
 	case <-ended:
 		return true

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 )
 
 // beat is guarded by mu.
@@ -46,6 +47,7 @@ func (c *Conn) touch() {
 // beatDue runs on a goroutine of the timer.
 func (c *Conn) beatDue() {
 	defer c.guard()
+	fault.At("beat")
 	sent, lost := c.tick()
 	if sent > 0 {
 		c.wrote(sent)

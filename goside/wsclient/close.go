@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 )
 
 // closeMode says how the close frame is to be sent. A later value overrides an earlier one.
@@ -75,7 +76,11 @@ func (c *Conn) partInOrder(end time.Time) {
 		end = until
 	}
 	// crypto/tls allows five seconds for its last alert
-	stop := time.AfterFunc(time.Until(end), c.closeSocket)
+	stop := time.AfterFunc(time.Until(end), func() {
+		defer c.guard()
+		c.closeSocket()
+		fault.At("part")
+	})
 	defer stop.Stop()
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		// a failure means that there is nobody left to part from

@@ -92,6 +92,8 @@ type Config struct {
 	// OnBytes: bytes went over the connection (frames with their headers, before TLS). Any goroutine; must not
 	// block. One of the two is 0. May be nil, as the others.
 	OnBytes func(sent, received int)
+	// OnPanic: a goroutine of the connection panicked; the connection ends. Any goroutine. May be nil.
+	OnPanic func(recovered any, stack []byte)
 
 	UserAgent string // "" for none
 }
@@ -154,6 +156,7 @@ type Conn struct {
 
 	queued   atomic.Int64 // payload bytes of audio accepted and not yet handed to the kernel
 	unsent   atomic.Int64 // audio frames that the end of the connection left unsent
+	unsentT  atomic.Int64 // texts, the same
 	rtt      atomic.Int64 // ns
 	lastWire atomic.Int64 // ns since born, of the last byte sent or received; kept only with a heart beat
 	born     time.Time
@@ -211,6 +214,9 @@ func (c *Conn) QueuedBytes() int { return int(c.queued.Load()) }
 // UnsentFrames counts audio frames given to SendAudio that the end of the connection left unsent. Frames dropped
 // because the queue was full are not among them. Final once Close or Abort has returned. Any goroutine.
 func (c *Conn) UnsentFrames() int { return int(c.unsent.Load()) }
+
+// UnsentTexts counts texts that SendText took and the end of the connection left unsent. Final as UnsentFrames is.
+func (c *Conn) UnsentTexts() int { return int(c.unsentT.Load()) }
 
 // PingRTT is the round trip of the last answered heart beat, 0 before there was one. Any goroutine.
 func (c *Conn) PingRTT() time.Duration { return time.Duration(c.rtt.Load()) }

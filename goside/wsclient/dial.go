@@ -121,6 +121,9 @@ func withDefaults(cfg Config) Config {
 	if cfg.OnBytes == nil {
 		cfg.OnBytes = func(int, int) {}
 	}
+	if cfg.OnPanic == nil {
+		cfg.OnPanic = func(any, []byte) {}
+	}
 	return cfg
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/gobwas/ws/wsflate"
 
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 )
 
 // upgraded is what the handshake gave.
@@ -101,7 +103,11 @@ func (d *dialing) upgrade(nc net.Conn, subprotocols []string) (upgraded, *Error)
 			return upgraded{}, d.handshakeFailed(err, -1)
 		}
 	}
-	stop := context.AfterFunc(d.ctx, func() { _ = nc.SetDeadline(longAgo) })
+	stop := context.AfterFunc(d.ctx, func() {
+		defer d.guard()
+		_ = nc.SetDeadline(longAgo)
+		fault.At("cancel")
+	})
 	answer := &answerReader{Conn: nc, br: readers.Get().(*bufio.Reader), left: maxHeaderBytes, first: -1}
 	answer.br.Reset(nc)
 	defer func() {
@@ -131,6 +137,13 @@ func (d *dialing) upgrade(nc net.Conn, subprotocols []string) (upgraded, *Error)
 		return upgraded{}, failed
 	}
 	return up, nil
+}
+
+// guard recovers a goroutine of the attempt, which goes on.
+func (d *dialing) guard() {
+	if r := recover(); r != nil {
+		d.cfg.OnPanic(r, debug.Stack())
+	}
 }
 
 // extensions checks the server's choice against what we offered (RFC 7692 section 7.1).

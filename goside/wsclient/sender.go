@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/smallnest/ringbuffer"
 
 	"mod_audio_stream/goside/events"
+	"mod_audio_stream/goside/fault"
 )
 
 // afterReset is how long Read may go on after the server has reset the connection: what it sent before that, perhaps its
@@ -43,6 +45,7 @@ func (c *Conn) startSender() {
 func (c *Conn) send() {
 	defer c.sender.Done()
 	defer c.guard()
+	fault.At("send")
 	for {
 		f, ok := c.take()
 		if !ok {
@@ -115,7 +118,7 @@ func (c *Conn) next() bool {
 		c.pingWant = false
 		return true
 	case len(c.texts) > 0:
-		c.cur = frame{b: c.texts[0]}
+		c.cur = frame{b: c.texts[0], text: true}
 		c.textSize -= len(c.texts[0])
 		c.texts[0] = nil
 		if c.texts = c.texts[1:]; len(c.texts) == 0 {
@@ -157,6 +160,9 @@ func (c *Conn) abandon() {
 		c.queued.Add(int64(-c.cur.payload))
 		c.unsent.Add(1)
 	}
+	if c.cur.text {
+		c.unsentT.Add(1)
+	}
 	c.cur = frame{}
 }
 
@@ -184,6 +190,7 @@ func (c *Conn) bury() {
 func (c *Conn) empty() {
 	frames, payload := c.audio.reset()
 	c.unsent.Add(int64(frames))
+	c.unsentT.Add(int64(len(c.texts)))
 	c.queued.Add(int64(-payload))
 	c.texts, c.textSize = nil, 0
 	c.pongLen, c.pingWant = -1, false
@@ -192,6 +199,7 @@ func (c *Conn) empty() {
 // guard turns a panic on a goroutine of ours into the end of this connection, not of the process.
 func (c *Conn) guard() {
 	if r := recover(); r != nil {
+		c.cfg.OnPanic(r, debug.Stack())
 		c.fail(&Error{Code: events.IO, Text: fmt.Sprintf("the connection was lost: internal error: %v", r)})
 	}
 }

@@ -43,6 +43,7 @@ func (f *frameBuf) encode(op ws.OpCode, compressed bool, payload []byte) {
 type frame struct {
 	b          []byte // what has not been written yet; nil: no frame
 	audio      bool
+	text       bool
 	closing    bool  // the close frame
 	payload    int   // audio: bytes given to SendAudio
 	capturedNS int64 // audio
