@@ -62,9 +62,8 @@ static void run_application(switch_core_session_t *session, const char *verb, co
 	}
 	if (reply.ptr) reply.ptr[strcspn(reply.ptr, "\r\n")] = '\0';
 	switch_channel_set_variable(channel, RESULT_VARIABLE, reply.ptr ? reply.ptr : NO_REPLY);
-	if (!reply.ptr || reply.ptr[0] == '-')
-		switch_log_printf(SWITCH_CHANNEL_UUID_LOG(uuid), SWITCH_LOG_ERROR, "audio_stream: %s\n",
-						  reply.ptr ? reply.ptr : NO_REPLY);
+	if (!reply.ptr) /* what Go refuses it logs */
+		switch_log_printf(SWITCH_CHANNEL_UUID_LOG(uuid), SWITCH_LOG_ERROR, "audio_stream: %s\n", NO_REPLY);
 	as_text_free(&reply);
 	free(own_uuid);
 	free(line);

@@ -34,19 +34,41 @@ func (m *Module) Command(uuid, line string) (reply string) {
 		err = &command.UsageError{Syntax: command.Syntax}
 	}
 	if err != nil {
-		return command.Reply(err)
+		return m.refuse(uuid, cmd, err)
 	}
 	if cmd.Verb == command.Start {
-		return command.Reply(m.start(uuid, cmd))
+		if err := m.start(uuid, cmd); err != nil {
+			m.failed.Add(1)
+			return m.refuse(uuid, cmd, err)
+		}
+		return command.Reply(nil)
 	}
 	s, err := m.find(uuid, cmd.Stream)
 	if err != nil {
-		return command.Reply(err)
+		return m.refuse(uuid, cmd, err)
 	}
 	if cmd.Verb == command.Stats {
 		return toJSON(s.Report(nil))
 	}
-	return command.Reply(m.run(s, cmd))
+	if err := m.run(s, cmd); err != nil {
+		return m.refuse(uuid, cmd, err)
+	}
+	return command.Reply(nil)
+}
+
+// refuse words the reply to a command that failed, and logs it: not everybody looks at replies, the dialplan least of all.
+func (m *Module) refuse(uuid string, cmd command.Command, err error) string {
+	reply := command.Reply(err)
+	level, where := host.LevelWarning, ""
+	if cmd.URL != "" { // a start
+		level, where = host.LevelError, " to "+wsclient.Redact(cmd.URL)
+	}
+	what := cmd.Verb.String()
+	if cmd.Verb == command.Start && cmd.URL == "" { // not read that far
+		what = "a command"
+	}
+	m.host.Log(level, uuid, fmt.Sprintf("stream %q: %s%s: %s", cmd.Stream, what, where, strings.TrimSuffix(reply, "\n")))
+	return reply
 }
 
 func (m *Module) run(s *stream.Stream, cmd command.Command) error {
@@ -104,7 +126,6 @@ func (m *Module) start(uuid string, cmd command.Command) (err error) {
 			m.mu.Lock()
 			delete(m.streams, k)
 			m.mu.Unlock()
-			m.failed.Add(1)
 		}
 	}()
 	vars, err := m.host.Variables(uuid, settings.Variables())
@@ -115,7 +136,7 @@ func (m *Module) start(uuid string, cmd command.Command) (err error) {
 	}
 	own, warnings, err := set.Stream(vars)
 	for _, w := range warnings {
-		m.host.Log(host.LevelWarning, uuid, "audio_stream: "+w)
+		m.host.Log(host.LevelWarning, uuid, fmt.Sprintf("stream %q: %s", cmd.Stream, w))
 	}
 	if err != nil {
 		return err

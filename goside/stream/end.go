@@ -46,15 +46,6 @@ func (s *Stream) closePlayer() {
 	}
 }
 
-// dropTexts drops what waits for a connection that will not come.
-func (s *Stream) dropTexts() {
-	s.textMu.Lock()
-	n := len(s.texts)
-	s.texts, s.textBytes = nil, 0
-	s.textMu.Unlock()
-	s.lostTexts(n, "the stream ended without a connection")
-}
-
 // sayLast posts a last event if none has been.
 func (s *Stream) sayLast() {
 	defer s.noted("the last event")

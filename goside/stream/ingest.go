@@ -231,7 +231,7 @@ func (s *Stream) played(err error) {
 	case errors.Is(err, playback.ErrOverflow):
 		// One event for one overflow: a server that goes on sending fills the log and the event queue otherwise.
 		if !s.overflowing.Swap(true) {
-			s.log(host.LevelWarning, "%v", err)
+			s.log(host.LevelWarning, "%s: %v", s.url, err)
 			s.post(events.SubclassError, events.ErrorBody(events.PlaybackOverflow, err.Error()), true)
 		}
 	case err == nil:

@@ -128,7 +128,7 @@ func TestAControlThatFailsIsLogged(t *testing.T) {
 	r.h.On(hosttest.SendDTMF, func(string) error { return errors.New("no such digit") })
 	c := r.start(srv.URL(""), map[string]string{"STREAM_ALLOW_CONTROL": "send_dtmf"})
 	send(t, r.connect(srv, c), `{"type":"sendDtmf","data":{"digits":"1"}}`)
-	r.line("sendDtmf failed: no such digit")
+	r.line("asked, failed: no such digit")
 }
 
 func TestDigitsAreSentWhenAskedFor(t *testing.T) {

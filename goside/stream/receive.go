@@ -2,7 +2,6 @@ package stream
 
 import (
 	"errors"
-	"math/bits"
 
 	"mod_audio_stream/goside/events"
 	"mod_audio_stream/goside/host"
@@ -10,9 +9,6 @@ import (
 	"mod_audio_stream/goside/protocol"
 	"mod_audio_stream/goside/wsclient"
 )
-
-// maxLogged is how much of a server's message goes to the log, bytes.
-const maxLogged = 1024
 
 // receive reads one connection to its end. Its goroutine is the connection's; it never waits for anything but the server.
 func (s *Stream) receive(conn *wsclient.Conn) error {
@@ -121,36 +117,42 @@ func (s *Stream) control(m *protocol.Message) {
 	var action func() error
 	switch cause, ext, dialplan, context, digits := m.Cause, m.Extension, m.Dialplan, m.Context, m.Digits; {
 	case m.Kind == protocol.Hangup && set.AllowHangup:
-		what, action = "hangup", func() error { return h.Hangup(uuid, cause) }
+		what, action = asked(m.Kind), func() error { return h.Hangup(uuid, cause) }
 	case m.Kind == protocol.Transfer && set.AllowTransfer:
-		what, action = "transfer", func() error { return h.Transfer(uuid, ext, dialplan, context) }
+		what, action = asked(m.Kind), func() error { return h.Transfer(uuid, ext, dialplan, context) }
 	case m.Kind == protocol.SendDTMF && set.AllowSendDTMF:
-		what, action = "sendDtmf", func() error { return h.SendDTMF(uuid, digits) }
+		what, action = asked(m.Kind), func() error { return h.SendDTMF(uuid, digits) }
 	case m.Kind != protocol.Other:
-		s.log(host.LevelNotice, "the server asked for something that STREAM_ALLOW_CONTROL does not allow")
+		if n := s.refused.Add(1); seldom(n) {
+			s.log(host.LevelNotice, "%s asked for what STREAM_ALLOW_CONTROL does not allow: %s (refused %d times by now)", s.url, asked(m.Kind), n)
+		}
 		return
 	default:
 		return
 	}
 	s.do(0, true, func() {
-		s.log(host.LevelInfo, "the server asked for %s", what)
+		s.log(host.LevelInfo, "%s asked for %s", s.url, what)
 		if err := action(); err != nil {
-			s.log(host.LevelWarning, "%s failed: %v", what, err)
+			s.log(host.LevelWarning, "%s, as %s asked, failed: %v", what, s.url, err)
 		}
 	})
 }
 
 // bad counts a message that could not be used. A server that sends nothing else gets lines 1, 2, 4, 8, …
 func (s *Stream) bad(err error) {
-	n := s.stats.BadMessages.Add(1)
-	if bits.OnesCount64(n) == 1 {
-		s.log(host.LevelError, "message %d from the server that could not be used: %v", n, err)
+	if n := s.stats.BadMessages.Add(1); seldom(n) {
+		s.log(host.LevelError, "message %d from %s that could not be used: %v", n, s.url, err)
 	}
 }
 
-func clip(text string) string {
-	if len(text) > maxLogged {
-		return text[:maxLogged] + "…"
+// asked names a control message as the variable does.
+func asked(kind protocol.Kind) string {
+	switch kind {
+	case protocol.Hangup:
+		return "hangup"
+	case protocol.Transfer:
+		return "transfer"
+	default:
+		return "send_dtmf"
 	}
-	return text
 }

@@ -192,7 +192,7 @@ func (s *Stream) config() wsclient.Config {
 	set, cmd := s.p.Settings, s.p.Command
 	return wsclient.Config{
 		Poller: s.p.Pump.Poller(),
-		URL: cmd.URL, Headers: set.ExtraHeaders, Subprotocol: set.Subprotocol, Timeout: set.ConnectTimeout,
+		URL:    cmd.URL, Headers: set.ExtraHeaders, Subprotocol: set.Subprotocol, Timeout: set.ConnectTimeout,
 		CAFile: set.TLSCAFile, CertFile: set.TLSCertFile, KeyFile: set.TLSKeyFile, SkipHostname: set.TLSSkipHostname,
 		MinTLS: s.p.MinTLS, Deflate: set.Deflate, MaxMessage: s.p.MaxMessage, HeartBeat: set.HeartBeat,
 		QueueBytes: s.queueBytes(), UserAgent: s.p.UserAgent,
@@ -202,7 +202,8 @@ func (s *Stream) config() wsclient.Config {
 		},
 		OnDropped: func(frames int) {
 			if s.stats.LostSend.Add(uint64(frames)) == uint64(frames) {
-				s.log(host.LevelWarning, "the server does not read fast enough; the oldest audio is dropped")
+				s.log(host.LevelWarning, "%s does not read fast enough; the oldest audio is dropped (look at the server and at the network; "+
+					"framesDropped in stats counts it)", s.url)
 			}
 		},
 		OnBytes: func(sent, received int) {
@@ -210,7 +211,7 @@ func (s *Stream) config() wsclient.Config {
 			s.stats.BytesReceived.Add(uint64(received))
 		},
 		OnPanic: func(recovered any, stack []byte) {
-			s.log(host.LevelError, "internal error in the connection, the stream ends: %v\n%s", recovered, stack)
+			s.logPanic("the connection, the stream ends", recovered, stack)
 			s.broken.Store(true)
 		},
 	}
@@ -242,7 +243,7 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 	for _, text := range s.p.Dialect.Open(s.p.Command.Text) {
 		if err := conn.SendText(text); err != nil {
 			s.stats.LostTexts.Add(1)
-			s.log(host.LevelWarning, "metadata not sent: %v", err)
+			s.log(host.LevelWarning, "metadata not sent to %s: %v", s.url, err)
 		}
 	}
 	s.setState(Streaming)
@@ -298,22 +299,13 @@ func (s *Stream) leave(conn *wsclient.Conn, gone <-chan error, over *ending) *en
 	for _, t := range s.p.Dialect.Close(text, ok) {
 		if err := conn.SendText(t); err != nil {
 			s.stats.LostTexts.Add(1)
-			s.log(host.LevelWarning, "the final text was not sent: %v", err)
+			s.log(host.LevelWarning, "the final text was not sent to %s: %v", s.url, err)
 		}
 	}
 	conn.Close(1000, "", closeDeadline)
 	err := <-gone // the socket is closed, so the reader ends
 	s.log(host.LevelInfo, "connection to %s closed: %v", s.url, err)
 	return over
-}
-
-func (s *Stream) finalText() (string, bool) {
-	s.textMu.Lock()
-	defer s.textMu.Unlock()
-	if s.stopText == nil {
-		return "", false
-	}
-	return *s.stopText, true
 }
 
 // countUnsent counts what the end of the last connection left unsent, once the pump has let go of it.
@@ -323,34 +315,6 @@ func (s *Stream) countUnsent(next *wsclient.Conn) {
 		s.lostTexts(s.last.UnsentTexts(), "the connection ended before they were sent")
 	}
 	s.last = next
-}
-
-// openTexts sends what waited for the connection; SendText goes to it directly from now on.
-func (s *Stream) openTexts(conn *wsclient.Conn) {
-	s.textMu.Lock()
-	defer s.textMu.Unlock()
-	for _, text := range s.texts {
-		if err := conn.SendText(text); err != nil {
-			s.stats.LostTexts.Add(1)
-			s.log(host.LevelWarning, "a text was not sent: %v", err)
-		}
-	}
-	s.texts, s.textBytes = nil, 0
-	s.conn.Store(conn) // under the lock, so that no text gets between: it would wait for a connection that is there
-}
-
-// lostTexts counts texts that were taken and will not be sent.
-func (s *Stream) lostTexts(n int, why string) {
-	if n > 0 {
-		s.stats.LostTexts.Add(uint64(n))
-		s.log(host.LevelWarning, "%d texts did not get to the server: %s", n, why)
-	}
-}
-
-func (s *Stream) closeTexts() {
-	s.textMu.Lock()
-	defer s.textMu.Unlock()
-	s.conn.Store(nil)
 }
 
 // lost says whether the end of a connection is the end of the stream: a close frame and a broken protocol are; a
@@ -365,7 +329,11 @@ func (s *Stream) lost(err error) (ending, bool) {
 		if reason == "" {
 			reason = events.StandardReason(closed.Code)
 		}
-		s.log(host.LevelInfo, "the server closed the connection: %d %s", closed.Code, reason)
+		level := host.LevelInfo
+		if closed.Code > 1001 && closed.Code != 1005 { // it says that something went wrong on its side
+			level = host.LevelWarning
+		}
+		s.log(level, "%s closed the connection: %d %s", s.url, closed.Code, reason)
 		return ending{subclass: events.SubclassDisconnect, body: events.Disconnected(closed.Code, reason)}, true
 	}
 	var failed *wsclient.Error

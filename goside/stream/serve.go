@@ -49,7 +49,7 @@ func (s *Stream) Serve() (done, active bool) {
 			s.stats.LostConvert.Add(1)
 			if !ps.failed {
 				ps.failed = true
-				s.log(host.LevelError, "audio is lost: %v", err)
+				s.log(host.LevelError, "captured audio is lost: %v (convert in framesDropped of stats counts it)", err)
 			}
 		}
 		s.media.Release()
@@ -62,7 +62,7 @@ func (s *Stream) Serve() (done, active bool) {
 		if s.p.Settings.DTMF {
 			if err := s.SendText(string(s.p.Dialect.DTMF(digit, duration))); err != nil {
 				s.stats.LostTexts.Add(1)
-				s.log(host.LevelWarning, "digit %c not sent: %v", digit, err)
+				s.log(host.LevelWarning, "digit %c not sent to %s: %v", digit, s.url, err)
 			}
 		}
 	}

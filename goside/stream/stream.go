@@ -4,8 +4,6 @@ package stream
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,12 +38,6 @@ const (
 func (s State) String() string {
 	return [...]string{"attached", "connecting", "streaming", "reconnecting", "closing", "closed"}[s]
 }
-
-// Limits of what is kept for a server that is not there yet.
-const (
-	maxPendingTexts     = 256
-	maxPendingTextBytes = 1 << 20
-)
 
 // Params is what a stream is made of.
 type Params struct {
@@ -108,7 +100,8 @@ type Stream struct {
 	files    fileStore // files.go
 
 	overflowing atomic.Bool
-	broken      atomic.Bool // an internal error ends it
+	refused     atomic.Uint64 // of what the server asked for
+	broken      atomic.Bool   // an internal error ends it
 }
 
 // New makes a stream over an attached bug and starts its life: it connects by itself, and what happens is told by
@@ -176,32 +169,6 @@ func (s *Stream) setStopText(text string, has bool) {
 	}
 }
 
-// SendText sends one text frame, or keeps it until the connection is there.
-func (s *Stream) SendText(text string) error {
-	s.textMu.Lock()
-	defer s.textMu.Unlock()
-	if s.State() >= Closing {
-		return errClosing
-	}
-	if conn := s.conn.Load(); conn != nil {
-		switch err := conn.SendText([]byte(text)); {
-		case err == nil:
-			return nil
-		case errors.Is(err, wsclient.ErrQueueFull):
-			return errTexts
-		case !errors.Is(err, wsclient.ErrClosed):
-			return err
-		}
-		// The connection is lost, which its reader has yet to notice: the text waits for the next one.
-	}
-	if len(s.texts) >= maxPendingTexts || s.textBytes+len(text) > maxPendingTextBytes {
-		return errTexts
-	}
-	s.texts = append(s.texts, []byte(text))
-	s.textBytes += len(text)
-	return nil
-}
-
 // Pause throws captured audio away until Resume.
 func (s *Stream) Pause() { s.mute(true) }
 
@@ -252,44 +219,6 @@ func (s *Stream) Abort() {
 
 func (s *Stream) setState(state State) { s.state.Store(int32(state)) }
 
-func (s *Stream) log(level host.Level, format string, args ...any) {
-	s.p.Host.Log(level, s.p.UUID, fmt.Sprintf("stream %q: ", s.Name())+fmt.Sprintf(format, args...))
-}
-
-// guard recovers a goroutine root of this stream: it fails the stream and nothing else.
-func (s *Stream) guard(where string) {
-	if r := recover(); r != nil {
-		s.log(host.LevelError, "internal error in %s, the stream ends: %v\n%s", where, r, debug.Stack())
-		s.broken.Store(true)
-		s.Abort()
-	}
-}
-
-// guardReader is guard for what runs on the pump's goroutine, which must not wait: the end of a stream locates the session.
-func (s *Stream) guardReader() {
-	if r := recover(); r != nil {
-		s.fail("receiving", r, debug.Stack())
-	}
-}
-
-// fail ends the stream after an internal error, from a goroutine that must not wait.
-func (s *Stream) fail(where string, recovered any, stack []byte) {
-	s.log(host.LevelError, "internal error in %s, the stream ends: %v\n%s", where, recovered, stack)
-	s.broken.Store(true)
-	go func() {
-		defer s.guard("the end of a failed stream")
-		fault.At("failed")
-		s.Abort()
-	}()
-}
-
-// noted recovers one step of the end, so that the others are still taken.
-func (s *Stream) noted(step string) {
-	if r := recover(); r != nil {
-		s.log(host.LevelError, "internal error in %s: %v\n%s", step, r, debug.Stack())
-	}
-}
-
 // post queues one event. Nothing is posted behind the last one.
 func (s *Stream) post(subclass string, body []byte, must bool) {
 	s.sealMu.Lock()
@@ -329,7 +258,8 @@ func (s *Stream) fire(subclass, body string, must bool) {
 // do queues one action behind the events before it.
 func (s *Stream) do(size int, must bool, action func()) {
 	if !s.p.Lane.Post(worker.Event{Do: action, Size: size, Must: must}) && s.p.Lane.Dropped() == 1 {
-		s.log(host.LevelWarning, "the server sends more messages than can be handled; some are dropped")
+		s.log(host.LevelWarning, "%s sends messages faster than their events can be fired; some are dropped (send fewer texts, or set more "+
+			"workers in audio_stream.conf)", s.url)
 	}
 }
 

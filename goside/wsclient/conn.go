@@ -110,7 +110,7 @@ const (
 // Conn is one established connection. Read belongs to one goroutine, SendAudio to one (the pump); everything else may be
 // called from anywhere. After Read has returned an error, Close or Abort must still be called: it frees the socket.
 type Conn struct {
-	cfg  Config
+	cfg    Config
 	nc     net.Conn      // what frames are written to and read from: base, or TLS over it
 	base   net.Conn      // the TCP connection
 	polled *netpoll.Conn // base; nil only in tests, over something that is no socket
