@@ -54,7 +54,7 @@ func TestTextsThatNoConnectionCameForAreCountedAndLogged(t *testing.T) {
 	if rep.TextsDropped != 2 || rep.FramesDropped.ConnectBuffer != 3 {
 		t.Errorf("%d texts and %+v", rep.TextsDropped, rep.FramesDropped)
 	}
-	r.line("2 texts did not get to "+srv.URL("")+": the stream ended without a connection")
+	r.line("2 texts did not get to " + srv.URL("") + ": the stream ended without a connection")
 }
 
 func TestTextsThatALostConnectionLeftUnsentAreCounted(t *testing.T) {
@@ -71,7 +71,7 @@ func TestTextsThatALostConnectionLeftUnsentAreCounted(t *testing.T) {
 	if n := c.s.Report(nil).TextsDropped; n < 10 {
 		t.Errorf("%d texts are counted as lost", n)
 	}
-	r.line("texts did not get to "+srv.URL("")+": the connection ended before they were sent")
+	r.line("texts did not get to " + srv.URL("") + ": the connection ended before they were sent")
 }
 
 func TestDigitsThatFindNoRoomAreCounted(t *testing.T) {

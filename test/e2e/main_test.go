@@ -186,7 +186,7 @@ var wanted = sync.OnceValue(func() []backend {
 // table joins the cases of all files.
 func table() []testcase {
 	return slices.Concat(startCases, commandCases, captureCases, rateCases, eventCases, playbackCases, fileCases, queueCases,
-		handshakeCases, tlsCases, controlCases, reconnectCases, configCases, moduleCases, lifeCases, driftCases, recordCases(), whereCases, exactCases, spectrumCases, matrixCases, bargeCases)
+		handshakeCases, tlsCases, controlCases, reconnectCases, configCases, moduleCases, lifeCases, driftCases, recordCases(), whereCases, exactCases, spectrumCases, matrixCases, bargeCases, secretCases)
 }
 
 func TestE2E(t *testing.T) {
