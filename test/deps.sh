@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A packages=(
 	[build]="gcc libc6-dev binutils pkg-config make"
-	[test]="libspeexdsp-dev clang-format git valgrind"
+	[test]="libspeexdsp-dev clang-format git spin valgrind"
 	[demo]="libspeexdsp-dev espeak-ng"
 )
 

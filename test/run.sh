@@ -19,11 +19,14 @@ declare -A what=(
 	[unit]="Go unit tests with the race detector"
 	[allocs]="what must not allocate, without the race detector, which does"
 	[guard]="benchmarks' allocations and instruction counts against test/bench/baseline.txt"
+	[model]="the rings' and the doorbell's algorithms in spin, with and without each fence"
+	[faults]="a panic in every goroutine and every export"
+	[sanitize]="media callbacks under ASan, UBSan and TSan, some calls under ASan and UBSan"
 	[ring]="the rings in C, plain and under ThreadSanitizer"
 	[host]="the stand-in host itself"
 	[e2e]="calls end to end, on the stand-in and on FreeSWITCH if there is one"
 )
-all="build lint shape abi unit allocs ring guard host e2e"
+all="build lint shape abi unit allocs ring model guard host faults sanitize e2e"
 steps=${*:-$all}
 
 gotest() { # results go to the table test by test
@@ -36,6 +39,9 @@ step_shape() { "$MAKE" --no-print-directory check-so; }
 step_abi() { "$MAKE" --no-print-directory abi-check; }
 step_unit() { gotest -race -timeout 10m ./goside/... ./bridge/...; }
 step_allocs() { gotest -count=1 -run 'Alloc' ./goside/...; }
+step_model() { "$MAKE" --no-print-directory model; }
+step_faults() { "$MAKE" --no-print-directory faults; }
+step_sanitize() { "$MAKE" --no-print-directory sanitize-short; }
 step_ring() { "$MAKE" --no-print-directory test-ring; }
 step_guard() { "$MAKE" --no-print-directory bench-guard; }
 step_host() { "$MAKE" --no-print-directory test-host; }

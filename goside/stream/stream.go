@@ -10,7 +10,6 @@ import (
 
 	"mod_audio_stream/goside/command"
 	"mod_audio_stream/goside/events"
-	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/playback"
 	"mod_audio_stream/goside/protocol"
