@@ -35,6 +35,12 @@ const reserve = 10 * time.Millisecond
 // worth, at most 48 kHz from 8 kHz, and room to round.
 const resampleMargin = 16
 
+// maxRate is the highest that audio comes in, Hz; spareBlocks how many blocks a queue may have half empty.
+const (
+	maxRate     = 48000
+	spareBlocks = 256
+)
+
 // Errors of Play and Mark.
 var (
 	ErrOverflow = errors.New("the playback queue is full")
@@ -66,6 +72,8 @@ type Player struct {
 	observer Observer
 	resample func(from, to, channels int) (host.Resampler, error)
 	max      time.Duration // longest queue
+
+	maxBlocks int // of its memory: that much audio at the highest rate, and some for changes of rate
 
 	q        queue
 	queuedNS int64  // of q
@@ -103,7 +111,8 @@ type Player struct {
 // New makes a player over an attached media's playout ring. max is the longest queue.
 func New(media host.Media, max time.Duration, resample func(from, to, channels int) (host.Resampler, error), observer Observer) *Player {
 	return &Player{media: media, observer: observer, resample: resample, max: max, prime: prime, reserve: reserve,
-		ringRate: media.PlayoutRate()}
+		maxBlocks: int(int64(max)*maxRate/int64(time.Second))/blockSamples + spareBlocks,
+		ringRate:  media.PlayoutRate()}
 }
 
 // Play queues audio of any length: L16 little-endian, G.711, at rate Hz with 1 or 2 interleaved channels (two are averaged;
@@ -123,6 +132,11 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 	p.account() // what has been heard by now makes room
 	var err error
 	room := int((int64(p.max) - p.aheadNS()) * int64(rate) / 1e9)
+	// A sample that begins a run of another rate takes a block of its own: a server that changes the rate with every sample
+	// would have a second's worth of them cost what hours of audio do.
+	if p.q.blocks()+p.q.needs(rate, n) > p.maxBlocks {
+		room = 0
+	}
 	if n > room {
 		p.overflows++
 		refused := time.Duration(samplesNS(n-max(room, 0), rate)).Round(time.Millisecond)

@@ -6,7 +6,7 @@ import "sync"
 // by these.
 const blockSamples = 2048
 
-var blocks = sync.Pool{New: func() any { return new([blockSamples]int16) }}
+var pool = sync.Pool{New: func() any { return new([blockSamples]int16) }}
 
 // keepSegments is how long a list of segments is kept when its queue is empty.
 const keepSegments = 64
@@ -29,6 +29,19 @@ type queue struct {
 
 func (q *queue) empty() bool { return q.head == len(q.segs) }
 
+// needs is how many more blocks n samples of a rate need at most.
+func (q *queue) needs(rate, n int) int {
+	if !q.empty() {
+		if s := &q.segs[len(q.segs)-1]; s.rate == rate {
+			n -= min(n, blockSamples-s.end)
+		}
+	}
+	return (n + blockSamples - 1) / blockSamples
+}
+
+// blocks is how many are in use.
+func (q *queue) blocks() int { return len(q.segs) - q.head }
+
 // put appends n samples that read fills in, piece by piece.
 func (q *queue) put(rate, n int, read func([]int16)) {
 	for n > 0 {
@@ -37,7 +50,7 @@ func (q *queue) put(rate, n int, read func([]int16)) {
 			s = &q.segs[len(q.segs)-1]
 		}
 		if s == nil || s.rate != rate || s.end == blockSamples {
-			q.segs = append(q.segs, segment{rate: rate, block: blocks.Get().(*[blockSamples]int16)})
+			q.segs = append(q.segs, segment{rate: rate, block: pool.Get().(*[blockSamples]int16)})
 			s = &q.segs[len(q.segs)-1]
 		}
 		k := min(n, blockSamples-s.end)
@@ -52,7 +65,7 @@ func (q *queue) put(rate, n int, read func([]int16)) {
 func (q *queue) giveBack(rate, n int, read func(offset int, dst []int16)) {
 	var front []segment
 	for at := 0; at < n; {
-		s := segment{rate: rate, block: blocks.Get().(*[blockSamples]int16), end: min(n-at, blockSamples)}
+		s := segment{rate: rate, block: pool.Get().(*[blockSamples]int16), end: min(n-at, blockSamples)}
 		read(at, s.block[:s.end])
 		front = append(front, s)
 		at += s.end
@@ -79,7 +92,7 @@ func (q *queue) drop(n int) {
 	if s.start < s.end {
 		return
 	}
-	blocks.Put(s.block)
+	pool.Put(s.block)
 	s.block = nil
 	switch q.head++; {
 	case q.head == len(q.segs):

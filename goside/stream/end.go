@@ -8,6 +8,7 @@ import (
 
 	"mod_audio_stream/goside/events"
 	"mod_audio_stream/goside/host"
+	"mod_audio_stream/goside/worker"
 )
 
 // drainDeadline is how long the pump may take to empty the ring of a bug that is gone. It takes a window.
@@ -22,7 +23,7 @@ func (s *Stream) finish() {
 	s.dropTexts()
 	s.sayLast()
 	// Behind the events, so that a play event's file is there while it is being handled.
-	s.do(0, true, func() {
+	s.do(0, worker.Life, func() {
 		if err := s.files.close(); err != nil {
 			s.log(host.LevelWarning, "temporary files not removed: %v", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/playback"
+	"mod_audio_stream/goside/worker"
 )
 
 // Files are decoded while they are played: this far ahead of what the caller hears, in pieces of this size.
@@ -21,8 +22,11 @@ const (
 )
 
 // maxBehind is how many bytes of messages wait behind a file that is being played. They keep their order; what exceeds it
-// is refused like any other overflow.
-const maxBehind = 16 << 20
+// is refused like any other overflow. Each counts for what keeping it costs, too: a server can send single bytes.
+const (
+	maxBehind  = 16 << 20
+	behindCost = 256
+)
 
 // ingest takes what the server sends to be played to the player, in order. Audio and marks go straight through, unless a
 // file is being decoded before them: that takes as long as it is heard, on a goroutine of its own, so that neither the
@@ -49,15 +53,16 @@ func (in *ingest) play(audio []byte, format playback.Format, rate, channels int)
 	if in.file == nil {
 		return in.s.player.Play(audio, format, rate, channels)
 	}
-	if in.bytes+len(audio) > maxBehind {
+	cost := len(audio) + behindCost
+	if in.bytes+cost > maxBehind {
 		return errors.Join(playback.ErrOverflow, errBehind)
 	}
 	own := append([]byte(nil), audio...)
 	plays := format.Duration(len(own), rate, channels)
-	in.bytes += len(own)
+	in.bytes += cost
 	in.waits += plays
 	in.behind = append(in.behind, func() {
-		in.bytes -= len(own)
+		in.bytes -= cost
 		in.waits -= plays
 		in.s.played(in.s.player.Play(own, format, rate, channels))
 	})
@@ -97,12 +102,13 @@ func (in *ingest) playFile(kind string, data []byte) error {
 		return playback.ErrClosed
 	case in.file == nil:
 		in.start(f)
-	case in.bytes+len(data) > maxBehind:
+	case in.bytes+len(data)+behindCost > maxBehind:
 		return errors.Join(playback.ErrOverflow, errBehind)
 	default:
-		in.bytes += len(data)
+		cost := len(data) + behindCost
+		in.bytes += cost
 		in.behind = append(in.behind, func() {
-			in.bytes -= len(data)
+			in.bytes -= cost
 			in.start(f)
 		})
 	}
@@ -232,7 +238,7 @@ func (s *Stream) played(err error) {
 		// One event for one overflow: a server that goes on sending fills the log and the event queue otherwise.
 		if !s.overflowing.Swap(true) {
 			s.log(host.LevelWarning, "%s: %v", s.url, err)
-			s.post(events.SubclassError, events.ErrorBody(events.PlaybackOverflow, err.Error()), true)
+			s.post(events.SubclassError, events.ErrorBody(events.PlaybackOverflow, err.Error()), worker.Answer)
 		}
 	case err == nil:
 		s.overflowing.Store(false)

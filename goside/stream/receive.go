@@ -7,6 +7,7 @@ import (
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/playback"
 	"mod_audio_stream/goside/protocol"
+	"mod_audio_stream/goside/worker"
 	"mod_audio_stream/goside/wsclient"
 )
 
@@ -90,7 +91,7 @@ func (s *Stream) mark(name string) {
 // store writes the file on a worker: a disk can be slow, a network reader must not be.
 func (s *Stream) store(m *protocol.Message) {
 	data, ending, body := append([]byte(nil), m.FileData...), m.FileType, m.PlayBody
-	s.do(len(data), false, func() {
+	s.do(len(data), worker.Chatter, func() {
 		path, err := s.files.add(data, ending)
 		if err != nil {
 			s.bad(err)
@@ -111,7 +112,7 @@ func (s *Stream) control(m *protocol.Message) {
 	if !s.p.Settings.SuppressLog {
 		s.log(host.LevelDebug, "response: %s", clip(string(m.Text)))
 	}
-	s.post(events.SubclassJSON, m.Text, false)
+	s.post(events.SubclassJSON, m.Text, worker.Chatter)
 	set, h, uuid := s.p.Settings, s.p.Host, s.p.UUID
 	var what string
 	var action func() error
@@ -130,7 +131,7 @@ func (s *Stream) control(m *protocol.Message) {
 	default:
 		return
 	}
-	s.do(0, true, func() {
+	s.do(len(m.Text), worker.Answer, func() {
 		s.log(host.LevelInfo, "%s asked for %s", s.url, what)
 		if err := action(); err != nil {
 			s.log(host.LevelWarning, "%s, as %s asked, failed: %v", what, s.url, err)

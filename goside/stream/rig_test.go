@@ -174,7 +174,7 @@ func (r *rig) ended(c *call) {
 // flush waits until every event posted so far has been fired.
 func (c *call) flush() {
 	done := make(chan struct{})
-	if c.s.p.Lane.Post(worker.Event{Do: func() { close(done) }, Must: true}) {
+	if c.s.p.Lane.Post(worker.Event{Do: func() { close(done) }, Rank: worker.Life}) {
 		<-done
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"mod_audio_stream/goside/fault"
 	"mod_audio_stream/goside/host"
 	"mod_audio_stream/goside/mono"
+	"mod_audio_stream/goside/worker"
 	"mod_audio_stream/goside/wsclient"
 )
 
@@ -95,7 +96,7 @@ func (s *Stream) life() ending {
 		s.stats.Reconnects.Add(1)
 		delay := backoff(attempt)
 		s.log(host.LevelWarning, "connection to %s lost (%v); attempt %d in %v", s.url, err, attempt, delay)
-		s.post(events.SubclassReconnect, events.Reconnect(attempt, delay, err.Error()), true)
+		s.post(events.SubclassReconnect, events.Reconnect(attempt, delay, err.Error()), worker.Life)
 		if over := s.wait(delay); over != nil {
 			return *over
 		}
@@ -248,7 +249,7 @@ func (s *Stream) connected(conn *wsclient.Conn) (over *ending, lost error) {
 	}
 	s.setState(Streaming)
 	s.log(host.LevelInfo, "connected to %s", s.url)
-	s.post(events.SubclassConnect, events.Connected(), true)
+	s.post(events.SubclassConnect, events.Connected(), worker.Life)
 	s.openTexts(conn) // from here on the pump sends audio, behind the metadata
 	s.p.Pump.Wake()
 

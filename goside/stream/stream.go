@@ -219,11 +219,11 @@ func (s *Stream) Abort() {
 func (s *Stream) setState(state State) { s.state.Store(int32(state)) }
 
 // post queues one event. Nothing is posted behind the last one.
-func (s *Stream) post(subclass string, body []byte, must bool) {
+func (s *Stream) post(subclass string, body []byte, rank worker.Rank) {
 	s.sealMu.Lock()
 	defer s.sealMu.Unlock()
 	if !s.sealed {
-		s.fire(subclass, string(body), must)
+		s.fire(subclass, string(body), rank)
 	}
 }
 
@@ -236,7 +236,7 @@ func (s *Stream) postLast(subclass string, body []byte) {
 	defer s.sealMu.Unlock()
 	if !s.sealed {
 		s.sealed = true
-		s.fire(subclass, string(body), true)
+		s.fire(subclass, string(body), worker.Life)
 	}
 }
 
@@ -245,8 +245,8 @@ func (s *Stream) closing() {
 	s.p.OnClosing(s)
 }
 
-func (s *Stream) fire(subclass, body string, must bool) {
-	s.do(len(body), must, func() {
+func (s *Stream) fire(subclass, body string, rank worker.Rank) {
+	s.do(len(body), rank, func() {
 		err := s.p.Host.FireEvent(s.p.UUID, s.Name(), subclass, body)
 		if err != nil {
 			s.log(host.LevelDebug, "%s not fired: %v", subclass, err)
@@ -255,8 +255,8 @@ func (s *Stream) fire(subclass, body string, must bool) {
 }
 
 // do queues one action behind the events before it.
-func (s *Stream) do(size int, must bool, action func()) {
-	if !s.p.Lane.Post(worker.Event{Do: action, Size: size, Must: must}) && s.p.Lane.Dropped() == 1 {
+func (s *Stream) do(size int, rank worker.Rank, action func()) {
+	if !s.p.Lane.Post(worker.Event{Do: action, Size: size, Rank: rank}) && s.p.Lane.Dropped() == 1 {
 		s.log(host.LevelWarning, "%s sends messages faster than their events can be fired; some are dropped (send fewer texts, or set more "+
 			"workers in audio_stream.conf)", s.url)
 	}
@@ -267,13 +267,13 @@ type observer struct{ s *Stream }
 
 // Cleared implements playback.Observer.
 func (o observer) Cleared(played, dropped time.Duration) {
-	o.s.post(events.SubclassPlayback, events.ClearedBody(played, dropped), true)
+	o.s.post(events.SubclassPlayback, events.ClearedBody(played, dropped), worker.Answer)
 	o.s.signalIdle()
 }
 
 // Playback implements playback.Observer.
 func (o observer) Playback(status string, played, queued time.Duration) {
-	o.s.post(events.SubclassPlayback, events.Playback(status, played, queued), true)
+	o.s.post(events.SubclassPlayback, events.Playback(status, played, queued), worker.Answer)
 	switch status {
 	case events.Started, events.Resumed:
 		// The pump has to look for the end of it, and may be asleep: nothing is captured while paused or on hold.
@@ -305,5 +305,5 @@ func (o observer) Mark(name, status string, played time.Duration) {
 			o.s.log(host.LevelDebug, "mark %q not answered: %v", name, err)
 		}
 	}
-	o.s.post(events.SubclassMark, events.MarkBody(name, status, played), true)
+	o.s.post(events.SubclassMark, events.MarkBody(name, status, played), worker.Answer)
 }

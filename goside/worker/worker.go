@@ -11,17 +11,28 @@ import (
 	"mod_audio_stream/goside/fault"
 )
 
-// Limits of one lane. A server that sends texts faster than the switch fires events costs this much and no more.
+// Limits of one lane. A server that sends texts faster than the switch fires events costs this much and no more. Answers get
+// twice that, so that chatter does not push them out.
 const (
 	MaxQueued      = 4096     // events
 	MaxQueuedBytes = 16 << 20 // of their sizes together
 )
 
+// Rank says how full a lane may be to take an event.
+type Rank int
+
+// The ranks. Whatever a server can bring about without end has a limit.
+const (
+	Chatter Rank = iota // what a server says
+	Answer              // what follows from it: marks, playback, what it asked the switch for
+	Life                // a stream's own beginning and end, of which there are a few: always taken
+)
+
 // Event is one thing to do. Do runs on a worker and may block for a moment, never for the network.
 type Event struct {
 	Do   func()
-	Size int  // bytes that it keeps alive, for the lane's limit
-	Must bool // queued even when the lane is full: a stream's own life, not its server's chatter
+	Size int // bytes that it keeps alive, for the lane's limit
+	Rank Rank
 }
 
 // Queue is a set of lanes and the workers that empty them.
@@ -72,8 +83,9 @@ func (l *Lane) Post(e Event) bool {
 	q := l.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	full := len(l.events)-l.head >= MaxQueued || l.bytes+e.Size > MaxQueuedBytes
-	if q.closed || full && !e.Must {
+	share := 1 + int(e.Rank)
+	full := len(l.events)-l.head >= share*MaxQueued || l.bytes+e.Size > share*MaxQueuedBytes
+	if q.closed || full && e.Rank != Life {
 		l.dropped.Add(1)
 		q.dropped.Add(1)
 		return false

@@ -37,7 +37,7 @@ func start(t *testing.T, workers int) *Queue {
 // held posts an event that runs until release is called, and waits for it to run.
 func held(t *testing.T, l *Lane) (release func()) {
 	running, gate := make(chan struct{}), make(chan struct{})
-	l.Post(Event{Do: func() { close(running); <-gate }, Must: true})
+	l.Post(Event{Do: func() { close(running); <-gate }, Rank: Life})
 	recv(t, running, "the first event")
 	return sync.OnceFunc(func() { close(gate) })
 }
@@ -63,7 +63,7 @@ func TestEventsOfOneLaneRunInOrderAndNeverTwoAtOnce(t *testing.T) {
 					}
 					next++
 					running.Add(-1)
-				}, Must: true})
+				}, Rank: Life})
 			}
 		}()
 	}
@@ -125,20 +125,27 @@ func TestAFullLaneDropsChatterKeepsItsOwnLifeAndCounts(t *testing.T) {
 			if taken != tt.takes || l.Dropped() != 10 || q.Dropped() != 10 {
 				t.Errorf("%d taken, %d and %d dropped; want %d, 10 and 10", taken, l.Dropped(), q.Dropped(), tt.takes)
 			}
+			answers := 0
+			for l.Post(Event{Do: func() { ran++ }, Size: tt.size, Rank: Answer}) {
+				answers++
+			}
+			if answers != tt.takes || l.Dropped() != 11 {
+				t.Errorf("%d answers were taken behind the chatter, %d dropped; want %d and 11", answers, l.Dropped(), tt.takes)
+			}
 			done := make(chan struct{})
-			if !l.Post(Event{Do: func() { close(done) }, Size: tt.size, Must: true}) {
+			if !l.Post(Event{Do: func() { close(done) }, Size: tt.size, Rank: Life}) {
 				t.Error("a full lane refused an event that must be told")
 			}
 			if !other.Post(Event{Do: func() {}, Size: tt.size}) || other.Dropped() != 0 {
 				t.Error("one lane's chatter filled another")
 			}
-			if n := q.Pending(); n != tt.takes+3 {
-				t.Errorf("%d pending, want %d", n, tt.takes+3)
+			if n := q.Pending(); n != 2*tt.takes+3 {
+				t.Errorf("%d pending, want %d", n, 2*tt.takes+3)
 			}
 			release()
 			recv(t, done, "the last event")
-			if ran != tt.takes {
-				t.Errorf("%d events ran, want %d", ran, tt.takes)
+			if ran != 2*tt.takes {
+				t.Errorf("%d events ran, want %d", ran, 2*tt.takes)
 			}
 			// Empty again, it takes again.
 			if !l.Post(Event{Do: func() {}, Size: tt.size}) {
@@ -195,7 +202,7 @@ func TestStopRunsWhatIsQueuedAndTakesNothingNew(t *testing.T) {
 	if ran.Load() != 300 || q.Dropped() != 0 || q.Pending() != 0 {
 		t.Errorf("%d ran, %d dropped, %d pending", ran.Load(), q.Dropped(), q.Pending())
 	}
-	if lanes[0].Post(Event{Do: func() { t.Error("it ran after Stop") }, Must: true}) {
+	if lanes[0].Post(Event{Do: func() { t.Error("it ran after Stop") }, Rank: Life}) {
 		t.Error("an event was taken after Stop")
 	}
 	if q.Dropped() != 1 || lanes[0].Dropped() != 1 {
@@ -265,10 +272,10 @@ func TestALaneThatNeverRunsEmptyDoesNotGrow(t *testing.T) {
 				}
 				return
 			}
-			l.Post(Event{Do: again, Must: true})
+			l.Post(Event{Do: again, Rank: Life})
 		}
 		for range 3 {
-			l.Post(Event{Do: again, Must: true})
+			l.Post(Event{Do: again, Rank: Life})
 		}
 	}
 	for range busy {
