@@ -72,9 +72,9 @@ void media_set_codec(switch_core_session_t *s, const char *name, uint32_t rate, 
 	STRICT(impl, "no codec %s %u Hz %u ms %u channels", name, rate, ptime, channels);
 	pthread_mutex_lock(&s->codec_read_mutex);
 	pthread_mutex_lock(&s->codec_write_mutex);
-	pthread_mutex_lock(&s->resample_mutex);
-	swap(&s->read_codec, impl);
+	swap(&s->read_codec, impl); /* before the resampler's lock, as a write takes the two */
 	swap(&s->write_codec, impl);
+	pthread_mutex_lock(&s->resample_mutex);
 	pthread_mutex_lock(&s->impl_mutex);
 	s->read_impl = s->write_impl = *impl;
 	pthread_mutex_unlock(&s->impl_mutex);
