@@ -44,10 +44,25 @@ else
 	echo "check-so: no libfreeswitch.so here; undefined symbols compared with include/freeswitch_abi.h only"
 fi
 
-# The media callbacks must not reach Go: nothing that bug.o or doorbell.o call is one of the exports.
-for object in "$(dirname "$so")"/mod/{bug,doorbell,dtmf}.o; do
-	[ -e "$object" ] || { complain "$object is not there; build first"; continue; }
-	! nm --undefined-only "$object" | grep -q ' as_go_' || complain "$object calls into Go"
+# The media callbacks must not reach Go: neither they, nor what of the shim they call, and so on, refer to an export or to
+# what calls one on another thread.
+mod=$(dirname "$so")/mod
+objects=$(ls "$mod"/*.o) || complain "there are no objects in $mod; build first"
+reached=" bug doorbell dtmf pacer "
+for name in $reached; do [ -e "$mod/$name.o" ] || complain "$mod/$name.o is not there; build first"; done
+grown=
+while [ "$grown" != "$reached" ]; do
+	grown=$reached
+	wanted=$(for name in $reached; do nm --undefined-only "$mod/$name.o"; done | awk '$2 ~ /^as_/ {print $2}' | sort -u)
+	for object in $objects; do
+		name=$(basename "$object" .o)
+		[[ $reached == *" $name "* ]] && continue
+		if nm --defined-only "$object" | awk '{print $3}' | grep -qxF "$wanted"; then reached="$reached$name "; fi
+	done
 done
+for name in $reached; do
+	! nm --undefined-only "$mod/$name.o" | grep -qE ' as_(go|call)_' || complain "$mod/$name.o, which the media callbacks reach, calls into Go"
+done
+echo "check-so: the media callbacks reach$reached"
 [ $fail -eq 0 ] && echo "check-so: $so is as it should be"
 exit $fail

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"log/slog" //nolint:depguard // it is how net/http is given a logger that is ours
 	"net"
 	"net/http"
 	"runtime/debug"
