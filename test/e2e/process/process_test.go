@@ -5,11 +5,13 @@ package process
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,8 +23,9 @@ const patience = 60 * time.Second
 
 type rig struct {
 	*testing.T
-	ctx context.Context
-	sw  *switchtest.StandIn
+	ctx    context.Context
+	sw     *switchtest.StandIn
+	killed bool
 }
 
 // built is where something was built, or where a variable says it is.
@@ -59,7 +62,7 @@ func begin(t *testing.T, script string, args ...string) *rig {
 		Dir: filepath.Join(dir, "host"), Args: args})
 	r.check("start", err)
 	t.Cleanup(func() {
-		if err := r.sw.Close(); err != nil {
+		if err := r.sw.Close(); err != nil && !r.killed {
 			t.Errorf("it did not end well: %v\n%s", err, r.log())
 		}
 	})
@@ -141,6 +144,65 @@ func TestAloneInTheProcessThereIsNoWarning(t *testing.T) {
 	r.work()
 	if strings.Contains(r.log(), "another Go runtime") {
 		t.Error("it warns of itself")
+	}
+}
+
+// A switch that is killed leaves its streams' files, which only its user can read, and the next load removes them.
+func TestWhatAKilledProcessLeftIsRemovedAtTheNextLoad(t *testing.T) {
+	temp := t.TempDir()
+	files := func() (all []string) {
+		err := filepath.WalkDir(temp, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				all = append(all, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if err := os.WriteFile(filepath.Join(temp, "somebody-elses"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, `exec "$FSHOST" "$@"`, "--tmp", temp)
+	server, err := agent.Start(agent.Config{})
+	r.check("agent", err)
+	defer server.Close()
+	call, err := r.sw.Originate(r.ctx, switchtest.CallSpec{Source: &switchtest.Counter{}})
+	r.check("originate", err)
+	r.ok("uuid_audio_stream " + call.UUID() + " start " + server.URL("/") + " mono")
+	conn, err := server.Accept(r.ctx)
+	r.check("accept", err)
+	r.check("send", conn.SendText(agent.StreamAudio("wav", 8000, []byte("RIFF and so on"))))
+	ev, err := r.sw.Events().Wait(r.ctx, switchtest.Filter{UUID: call.UUID(), Subclass: "play"}, 1)
+	r.check("play", err)
+	stored := 0
+	for _, path := range files() {
+		info, err := os.Stat(path)
+		r.check("stat", err)
+		if strings.Contains(ev.Body, path) {
+			stored++
+			if info.Mode().Perm() != 0o600 {
+				t.Errorf("%s has mode %v", path, info.Mode())
+			}
+		}
+	}
+	if stored != 1 {
+		t.Fatalf("%d files of %s are in %v", stored, ev.Body, files())
+	}
+	r.killed = true
+	r.check("kill", syscall.Kill(r.sw.Pid(), syscall.SIGKILL))
+	<-r.sw.Exited()
+	if len(files()) < 2 {
+		t.Fatal("the files are gone before the next load, so that this shows nothing")
+	}
+	next := begin(t, `exec "$FSHOST" "$@"`, "--tmp", temp)
+	if left := files(); len(left) != 1 || filepath.Base(left[0]) != "somebody-elses" {
+		t.Errorf("left: %v", left)
+	}
+	if !strings.Contains(next.log(), "removed the files that 1 earlier processes had left in "+temp) {
+		t.Errorf("the log does not say so:\n%s", next.log())
 	}
 }
 
