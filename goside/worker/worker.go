@@ -11,21 +11,23 @@ import (
 	"mod_audio_stream/goside/fault"
 )
 
-// Limits of one lane. A server that sends texts faster than the switch fires events costs this much and no more. Answers get
-// twice that, so that chatter does not push them out.
+// Limits of one lane, for chatter. A server that sends faster than the switch fires events costs this much and no more.
+// Answers get more, so that chatter does not push them out.
 const (
 	MaxQueued      = 4096     // events
 	MaxQueuedBytes = 16 << 20 // of their sizes together
+	moreAnswers    = 4        // times MaxQueued, chatter included: a clear answers all marks at once
+	moreBytes      = 2        // times MaxQueuedBytes, likewise
 )
 
-// Rank says how full a lane may be to take an event.
+// Rank says what is dropped from a lane that is full.
 type Rank int
 
-// The ranks. Whatever a server can bring about without end has a limit.
+// The ranks. What a server can cause at will is one of the first two.
 const (
-	Chatter Rank = iota // what a server says
-	Answer              // what follows from it: marks, playback, what it asked the switch for
-	Life                // a stream's own beginning and end, of which there are a few: always taken
+	Chatter Rank = iota // what the server says
+	Answer              // what became of what it asked for: they come one for each message of its own
+	Life                // the stream's own life: few, and never dropped
 )
 
 // Event is one thing to do. Do runs on a worker and may block for a moment, never for the network.
@@ -83,8 +85,11 @@ func (l *Lane) Post(e Event) bool {
 	q := l.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	share := 1 + int(e.Rank)
-	full := len(l.events)-l.head >= share*MaxQueued || l.bytes+e.Size > share*MaxQueuedBytes
+	events, bytes := MaxQueued, MaxQueuedBytes
+	if e.Rank == Answer {
+		events, bytes = moreAnswers*MaxQueued, moreBytes*MaxQueuedBytes
+	}
+	full := len(l.events)-l.head >= events || l.bytes+e.Size > bytes
 	if q.closed || full && e.Rank != Life {
 		l.dropped.Add(1)
 		q.dropped.Add(1)

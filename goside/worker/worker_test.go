@@ -100,14 +100,20 @@ func TestABusyLaneTakesTurnsWithTheOthers(t *testing.T) {
 	}
 }
 
-func TestAFullLaneDropsChatterKeepsItsOwnLifeAndCounts(t *testing.T) {
+func TestAFullLaneDropsWhatTheServerCausesKeepsItsOwnLifeAndCounts(t *testing.T) {
+	const mib = 1 << 20
 	tests := []struct {
-		name  string
-		size  int
-		takes int
+		name    string
+		rank    Rank
+		size    int
+		takes   int
+		answers int // that are taken behind it
 	}{
-		{"by number", 0, MaxQueued},
-		{"by bytes", 1 << 20, MaxQueuedBytes >> 20},
+		{"chatter by number", Chatter, 0, MaxQueued, (moreAnswers - 1) * MaxQueued},
+		{"chatter by bytes", Chatter, mib, MaxQueuedBytes / mib, (moreBytes - 1) * MaxQueuedBytes / mib},
+		// a server can ask without end for what is answered: marks, clears
+		{"answers by number", Answer, 0, moreAnswers * MaxQueued, 0},
+		{"answers by bytes", Answer, mib, moreBytes * MaxQueuedBytes / mib, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,7 +124,7 @@ func TestAFullLaneDropsChatterKeepsItsOwnLifeAndCounts(t *testing.T) {
 			ran := 0
 			taken := 0
 			for range tt.takes + 10 {
-				if l.Post(Event{Do: func() { ran++ }, Size: tt.size}) {
+				if l.Post(Event{Do: func() { ran++ }, Size: tt.size, Rank: tt.rank}) {
 					taken++
 				}
 			}
@@ -129,8 +135,8 @@ func TestAFullLaneDropsChatterKeepsItsOwnLifeAndCounts(t *testing.T) {
 			for l.Post(Event{Do: func() { ran++ }, Size: tt.size, Rank: Answer}) {
 				answers++
 			}
-			if answers != tt.takes || l.Dropped() != 11 {
-				t.Errorf("%d answers were taken behind the chatter, %d dropped; want %d and 11", answers, l.Dropped(), tt.takes)
+			if answers != tt.answers || l.Dropped() != 11 {
+				t.Errorf("%d answers were taken behind it, %d dropped; want %d and 11", answers, l.Dropped(), tt.answers)
 			}
 			done := make(chan struct{})
 			if !l.Post(Event{Do: func() { close(done) }, Size: tt.size, Rank: Life}) {
@@ -139,13 +145,13 @@ func TestAFullLaneDropsChatterKeepsItsOwnLifeAndCounts(t *testing.T) {
 			if !other.Post(Event{Do: func() {}, Size: tt.size}) || other.Dropped() != 0 {
 				t.Error("one lane's chatter filled another")
 			}
-			if n := q.Pending(); n != 2*tt.takes+3 {
-				t.Errorf("%d pending, want %d", n, 2*tt.takes+3)
+			if n := q.Pending(); n != tt.takes+tt.answers+3 {
+				t.Errorf("%d pending, want %d", n, tt.takes+tt.answers+3)
 			}
 			release()
 			recv(t, done, "the last event")
-			if ran != 2*tt.takes {
-				t.Errorf("%d events ran, want %d", ran, 2*tt.takes)
+			if ran != tt.takes+tt.answers {
+				t.Errorf("%d events ran, want %d", ran, tt.takes+tt.answers)
 			}
 			// Empty again, it takes again.
 			if !l.Post(Event{Do: func() {}, Size: tt.size}) {
