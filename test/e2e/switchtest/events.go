@@ -5,29 +5,63 @@ package switchtest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"time"
 )
 
-// EventLog keeps events. Its methods may be called from any goroutine.
+// EventLog keeps events, call by call. Its methods may be called from any goroutine.
 type EventLog struct {
 	mu      sync.Mutex
-	events  []Event // by Sequence
+	calls   map[string]*callEvents // by Unique-ID; "" for events of no call
 	changed chan struct{}
 	closed  error
+	forget  time.Duration // 0: never
+	swept   time.Time
 }
 
-func newEventLog() *EventLog { return &EventLog{changed: make(chan struct{})} }
+// callEvents is what one call has had.
+type callEvents struct {
+	events []Event // by Sequence
+	hungUp time.Time
+}
+
+func newEventLog() *EventLog {
+	return &EventLog{calls: map[string]*callEvents{}, changed: make(chan struct{})}
+}
+
+// ForgetEnded drops the events of calls that were hung up longer than this ago. A long run with many calls would look
+// through all that it ever had.
+func (l *EventLog) ForgetEnded(after time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget = after
+}
 
 // add files an event by its sequence number.
 func (l *EventLog) add(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := sort.Search(len(l.events), func(i int) bool { return l.events[i].Sequence > e.Sequence })
-	l.events = append(l.events, Event{})
-	copy(l.events[at+1:], l.events[at:])
-	l.events[at] = e
+	c := l.calls[e.UUID]
+	if c == nil {
+		c = &callEvents{}
+		l.calls[e.UUID] = c
+	}
+	at := sort.Search(len(c.events), func(i int) bool { return c.events[i].Sequence > e.Sequence })
+	c.events = slices.Insert(c.events, at, e)
+	if e.Name == "CHANNEL_HANGUP_COMPLETE" || e.Name == "CHANNEL_DESTROY" {
+		c.hungUp = e.At
+	}
+	if l.forget > 0 && e.At.Sub(l.swept) > l.forget/4 {
+		l.swept = e.At
+		for uuid, c := range l.calls {
+			if !c.hungUp.IsZero() && e.At.Sub(c.hungUp) > l.forget {
+				delete(l.calls, uuid)
+			}
+		}
+	}
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -72,11 +106,31 @@ func (l *EventLog) All(f Filter) []Event {
 
 func (l *EventLog) pick(f Filter) []Event {
 	var out []Event
-	for _, e := range l.events {
-		if f.matches(e) {
-			out = append(out, e)
+	keep := func(events []Event) {
+		for _, e := range events {
+			if f.matches(e) {
+				out = append(out, e)
+			}
 		}
 	}
+	if f.UUID != "" {
+		if c := l.calls[f.UUID]; c != nil {
+			keep(c.events)
+		}
+		return out
+	}
+	for _, c := range l.calls {
+		keep(c.events)
+	}
+	slices.SortStableFunc(out, func(a, b Event) int {
+		switch {
+		case a.Sequence < b.Sequence:
+			return -1
+		case a.Sequence > b.Sequence:
+			return 1
+		}
+		return 0
+	})
 	return out
 }
 
