@@ -12,9 +12,11 @@
 #define MAGIC_DEAD 0xb06deadbu
 
 enum { MAX_BUFFER = 1024 * 512 }; /* MAX_BUG_BUFFER of switch_core_media_bug.c */
+enum { TOMBS = 256 };             /* closed bugs that are kept, 24 KiB each */
 
-static pthread_mutex_t all_mutex = PTHREAD_MUTEX_INITIALIZER;
-static switch_media_bug_t *all; /* every bug ever made, closed ones too: a late use is recognised */
+static pthread_mutex_t tombs_mutex = PTHREAD_MUTEX_INITIALIZER;
+static switch_media_bug_t *tombs[TOMBS]; /* the bugs closed last: a late use is recognised */
+static unsigned tomb_at;
 static unsigned live, live_module;
 
 void bug_check(const switch_media_bug_t *bug, const char *fn)
@@ -65,6 +67,21 @@ static void fire(switch_media_bug_t *bug, const char *name)
 	event_send(e);
 }
 
+/* Closed for good: kept for a while, so that a late use is recognised. The oldest one makes room. */
+static void bury(switch_media_bug_t *bug)
+{
+	switch_media_bug_t *oldest;
+
+	acct_del(ACCT_BUG, bug, "media bug end");
+	pthread_mutex_lock(&tombs_mutex);
+	live--;
+	if (!bug->internal) live_module--;
+	oldest = tombs[tomb_at % TOMBS];
+	tombs[tomb_at++ % TOMBS] = bug;
+	pthread_mutex_unlock(&tombs_mutex);
+	free(oldest);
+}
+
 /* CLOSE, the STOP event and the buffers' end. The bug is out of the list already. */
 static void close_and_destroy(switch_media_bug_t *bug, bool tell)
 {
@@ -75,11 +92,7 @@ static void close_and_destroy(switch_media_bug_t *bug, bool tell)
 	fire(bug, "MEDIA_BUG_STOP");
 	buffer_free(&bug->raw_read);
 	buffer_free(&bug->raw_write);
-	pthread_mutex_lock(&all_mutex);
-	live--;
-	if (!bug->internal) live_module--;
-	pthread_mutex_unlock(&all_mutex);
-	acct_del(ACCT_BUG, bug, "media bug end");
+	bury(bug);
 }
 
 static void link_bug(switch_core_session_t *s, switch_media_bug_t *bug)
@@ -127,12 +140,10 @@ switch_status_t bug_add(switch_core_session_t *s, const char *function, const ch
 	bug->has_read = bug->flags & (SMBF_READ_STREAM | HOST_SMBF_READ_PING);
 	bug->has_write = bug->flags & SMBF_WRITE_STREAM;
 	acct_add(ACCT_BUG, bug, bug->function, 0);
-	pthread_mutex_lock(&all_mutex);
-	bug->all_next = all;
-	all = bug;
+	pthread_mutex_lock(&tombs_mutex);
 	live++;
 	if (!internal) live_module++;
-	pthread_mutex_unlock(&all_mutex);
+	pthread_mutex_unlock(&tombs_mutex);
 	if (bug_call(bug, SWITCH_ABC_TYPE_INIT) == SWITCH_FALSE) {
 		close_and_destroy(bug, false);
 		host_log(SWITCH_LOG_ERROR, s->uuid, "Error attaching BUG to %s", s->channel.name);
@@ -245,26 +256,25 @@ unsigned bug_live(bool module_only)
 {
 	unsigned n;
 
-	pthread_mutex_lock(&all_mutex);
+	pthread_mutex_lock(&tombs_mutex);
 	n = module_only ? live_module : live;
-	pthread_mutex_unlock(&all_mutex);
+	pthread_mutex_unlock(&tombs_mutex);
 	return n;
 }
 
 void bug_session_gone(switch_core_session_t *s)
 {
-	pthread_mutex_lock(&all_mutex);
-	for (switch_media_bug_t *bp = all; bp; bp = bp->all_next) {
-		if (bp->session == s) bp->magic = MAGIC_DEAD;
+	pthread_mutex_lock(&tombs_mutex);
+	for (unsigned i = 0; i < TOMBS; i++) {
+		if (tombs[i] && tombs[i]->session == s) tombs[i]->magic = MAGIC_DEAD;
 	}
-	pthread_mutex_unlock(&all_mutex);
+	pthread_mutex_unlock(&tombs_mutex);
 }
 
 void bug_free_tombs(void)
 {
-	for (switch_media_bug_t *bp = all, *next; bp; bp = next) {
-		next = bp->all_next;
-		free(bp);
+	for (unsigned i = 0; i < TOMBS; i++) {
+		free(tombs[i]);
+		tombs[i] = NULL;
 	}
-	all = NULL;
 }

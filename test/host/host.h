@@ -305,7 +305,7 @@ void sink_write(switch_core_session_t *s, const void *data, uint32_t bytes);
 struct switch_media_bug {
 	_Atomic uint32_t magic;
 	switch_core_session_t *session;
-	switch_media_bug_t *next, *all_next;
+	switch_media_bug_t *next;
 	char function[64], target[64];
 	switch_media_bug_callback_t callback;
 	void *user_data;

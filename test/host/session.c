@@ -14,12 +14,13 @@
 #define MAGIC_LIVE 0x5e551001u
 #define MAGIC_DEAD 0x5e55deadu
 
-enum { TABLE = 1024, DESTROY_WAIT_S = 5 };
+enum { TABLE = 1024, DESTROY_WAIT_S = 5, TOMBS = 256 };
 
 static pthread_mutex_t table_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t table_changed = PTHREAD_COND_INITIALIZER;
 static switch_core_session_t *table[TABLE];
-static switch_core_session_t *tombs;
+static switch_core_session_t *tombs[TOMBS]; /* the sessions destroyed last: a late use is recognised */
+static unsigned tomb_at;
 static unsigned count;
 static unsigned long total;
 static _Atomic unsigned long locates;
@@ -254,7 +255,7 @@ static void wait_for_holders(switch_core_session_t *s)
 
 void session_destroy(switch_core_session_t *s)
 {
-	switch_core_session_t **at;
+	switch_core_session_t **at, *oldest;
 	uint64_t began = now_ns();
 
 	wait_for_holders(s);
@@ -288,23 +289,22 @@ void session_destroy(switch_core_session_t *s)
 	for (at = &table[slot(s->uuid)]; *at != s; at = &(*at)->hash_next) {
 	}
 	*at = s->hash_next;
-	/* kept as a tombstone to the end of the process, so that a late use is recognised */
 	s->magic = MAGIC_DEAD;
 	s->channel.magic = MAGIC_DEAD;
-	s->hash_next = tombs;
-	tombs = s;
+	oldest = tombs[tomb_at % TOMBS];
+	tombs[tomb_at++ % TOMBS] = s;
 	count--;
 	pthread_cond_broadcast(&table_changed);
 	pthread_mutex_unlock(&table_mutex);
+	free(oldest);
 }
 
 void session_free_tombs(void)
 {
-	for (switch_core_session_t *s = tombs, *next; s; s = next) {
-		next = s->hash_next;
-		free(s);
+	for (unsigned i = 0; i < TOMBS; i++) {
+		free(tombs[i]);
+		tombs[i] = NULL;
 	}
-	tombs = NULL;
 }
 
 /* ---- all of them ---- */
