@@ -174,4 +174,6 @@ func (switchHost) Config() (map[string]string, error) {
 
 func (switchHost) TempDir() string { return C.GoString(C.as_temp_dir()) }
 
+func (switchHost) MediaHeld() int { return int(C.as_stream_count()) }
+
 func (switchHost) Version() string { return C.GoString(C.as_host_version()) }

@@ -160,6 +160,9 @@ as_status_t as_config_read(as_text_t *out);
 /* FreeSWITCH's folder for temporary files; valid for ever. */
 const char *as_temp_dir(void);
 
+/* Streams whose rings are still in memory, the ended ones too that somebody holds on to. Any Go thread. */
+uint32_t as_stream_count(void);
+
 /* FreeSWITCH's version, e.g. 1.10.12; valid for ever. */
 const char *as_host_version(void);
 

@@ -55,7 +55,6 @@ as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t ca
 						   uint32_t write_rate);
 as_stream_t *as_stream_ref(uint64_t id); /* NULL when the id is stale; else unref it */
 void as_stream_unref(as_stream_t *s);
-uint32_t as_stream_count(void);
 
 /* bug.c: the callback that FreeSWITCH's media threads call */
 switch_bool_t as_bug_callback(switch_media_bug_t *bug, void *user_data, switch_abc_type_t type);

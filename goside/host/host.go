@@ -56,6 +56,8 @@ type Host interface {
 	Config() (map[string]string, error)
 	// TempDir is the switch's folder for temporary files.
 	TempDir() string
+	// MediaHeld is how many streams' media is still in memory, that of ended streams too which somebody holds on to.
+	MediaHeld() int
 	// Version is the switch's version, for people.
 	Version() string
 	// NewResampler makes a resampler from one rate to another (Hz), for interleaved samples of 1 to 8 channels.

@@ -313,6 +313,18 @@ func (h *Host) Config() (map[string]string, error) {
 // TempDir implements host.Host.
 func (h *Host) TempDir() string { return h.temp }
 
+// MediaHeld implements host.Host.
+func (h *Host) MediaHeld() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, m := range h.medias {
+		if m.Frees() == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Version implements host.Host.
 func (h *Host) Version() string { return "1.10.12" }
 

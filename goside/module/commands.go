@@ -240,7 +240,7 @@ func (m *Module) list(asJSON bool) string {
 // Status reads the figures.
 func (m *Module) Status() stats.Status {
 	st := stats.Status{Version: Version, UptimeMS: time.Since(m.born).Milliseconds(), StreamsStarted: m.started.Load(),
-		StreamsFailed: m.failed.Load(), EventsPending: m.workers.Pending(), EventsDropped: m.workers.Dropped(),
+		StreamsFailed: m.failed.Load(), MediaHeld: m.host.MediaHeld(), EventsPending: m.workers.Pending(), EventsDropped: m.workers.Dropped(),
 		Goroutines: runtime.NumGoroutine(), GOMAXPROCS: runtime.GOMAXPROCS(0)}
 	var latency stats.Histogram
 	for _, s := range m.running() {

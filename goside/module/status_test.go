@@ -78,7 +78,7 @@ func TestStatusSumsTheStreams(t *testing.T) {
 	}
 	r.until("the frames", func() bool { return r.m.Status().Sum.FramesSent == 12 })
 	st := r.m.Status()
-	if st.Streams != 3 || st.StreamsStarted != 3 || st.Sum.FramesCaptured != 12 || st.Sum.FramesDropped.RingFull != 6 ||
+	if st.Streams != 3 || st.MediaHeld != 3 || st.StreamsStarted != 3 || st.Sum.FramesCaptured != 12 || st.Sum.FramesDropped.RingFull != 6 ||
 		st.Sum.CaptureLatencyMS.Max <= 0 || st.Goroutines < 3 || st.GoHeapBytes == 0 || st.GOMAXPROCS != runtime.GOMAXPROCS(0) {
 		t.Errorf("status %+v", st)
 	}
@@ -102,7 +102,7 @@ func TestStatusJSON(t *testing.T) {
 	for _, m := range got {
 		names = append(names, m[1])
 	}
-	want := strings.Fields(`version uptimeMs streams streamsStarted streamsFailed eventsPending eventsDropped goroutines gomaxprocs
+	want := strings.Fields(`version uptimeMs streams streamsStarted streamsFailed mediaHeld eventsPending eventsDropped goroutines gomaxprocs
 		goHeapBytes gcCount gcPausesMs p50 p99 max dropped frames ringFull connectBuffer
 		sendQueue convert callee texts events badMessages overflows sum framesCaptured framesSent framesDropped ringFull connectBuffer sendQueue convert callee
 		bytesSent bytesReceived sendQueueMs captureLatencyMs p50 p99 max playbackQueuedMs playbackPlayedMs playbackShortenedMs

@@ -7,6 +7,7 @@ type Status struct {
 	Streams        int     `json:"streams"`
 	StreamsStarted uint64  `json:"streamsStarted"`
 	StreamsFailed  uint64  `json:"streamsFailed"`
+	MediaHeld      int     `json:"mediaHeld"` // streams whose rings are in memory
 	EventsPending  int     `json:"eventsPending"`
 	EventsDropped  uint64  `json:"eventsDropped"`
 	Goroutines     int     `json:"goroutines"`

@@ -108,6 +108,9 @@ func (c *Client) API(ctx context.Context, command string) (string, error) {
 	return conn.API(ctx, command)
 }
 
+// Dial makes another connection for commands, so that a slow one holds up no other. The caller closes it.
+func (c *Client) Dial(ctx context.Context) (*Conn, error) { return c.dial(ctx, nil) }
+
 // Execute runs a dialplan application on the channel's own thread. It returns when the request is queued.
 func (c *Client) Execute(ctx context.Context, uuid, app, arg string) error {
 	c.mu.Lock()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"mod_audio_stream/test/esl"
 )
 
 // ErrNoFreeSWITCH says that there is none on this machine.
@@ -197,6 +199,9 @@ func (f *FreeSWITCH) Prefix() string { return f.prefix }
 func (f *FreeSWITCH) API(ctx context.Context, command string) (string, error) {
 	return f.socket.API(ctx, command)
 }
+
+// Dial makes another connection for commands.
+func (f *FreeSWITCH) Dial(ctx context.Context) (*esl.Conn, error) { return f.socket.Dial(ctx) }
 
 // CLI runs one command through fs_cli and returns what it printed.
 func (f *FreeSWITCH) CLI(ctx context.Context, line string) (string, error) {

@@ -98,24 +98,49 @@ type CounterReport struct {
 
 // CheckCounter follows a counter through what arrived. Zeros before, between and behind are counted, not errors.
 func CheckCounter(samples []int16) CounterReport {
-	var r CounterReport
-	r.Start = -1
-	pendingZeros := 0
-	for i, s := range samples {
+	var c CounterCheck
+	c.Add(samples)
+	return c.Report()
+}
+
+// CounterCheck is CheckCounter for what arrives piece by piece, without keeping it.
+type CounterCheck struct {
+	r     CounterReport
+	at    int // samples seen
+	zeros int // since the last one of the counter
+	begun bool
+}
+
+// Report is what was found so far.
+func (c *CounterCheck) Report() CounterReport {
+	r := c.r
+	if !c.begun {
+		r.Start = -1
+	}
+	return r
+}
+
+// Add follows the counter through the next samples.
+func (c *CounterCheck) Add(samples []int16) {
+	r := &c.r
+	for _, s := range samples {
+		i := c.at
+		c.at++
 		if s == 0 {
-			if r.Start >= 0 {
-				pendingZeros++
+			if c.begun {
+				c.zeros++
 			}
 			continue
 		}
-		if r.Start < 0 {
+		if !c.begun {
+			c.begun = true
 			r.Start, r.First, r.Last, r.Samples = i, s, s, 1
 			continue
 		}
-		if pendingZeros > 0 {
-			r.Silence += pendingZeros
+		if c.zeros > 0 {
+			r.Silence += c.zeros
 			r.Gaps++
-			pendingZeros = 0
+			c.zeros = 0
 		}
 		want := int16(int(r.Last)%counterLast + 1)
 		if s < 0 { // changed on its way; it stands for the one that was due
@@ -137,7 +162,6 @@ func CheckCounter(samples []int16) CounterReport {
 		r.Last = s
 		r.Samples++
 	}
-	return r
 }
 
 // note keeps the first few faults for messages.

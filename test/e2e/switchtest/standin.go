@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mod_audio_stream/goside/agent"
+	"mod_audio_stream/test/esl"
 )
 
 // StandInOptions say how it is started.
@@ -123,6 +124,9 @@ func (*StandIn) Name() string { return "host" }
 func (h *StandIn) API(ctx context.Context, command string) (string, error) {
 	return h.socket.API(ctx, command)
 }
+
+// Dial makes another connection for commands.
+func (h *StandIn) Dial(ctx context.Context) (*esl.Conn, error) { return h.socket.Dial(ctx) }
 
 // Events is the log of events.
 func (h *StandIn) Events() *EventLog { return h.socket.log }

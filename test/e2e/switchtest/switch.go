@@ -8,6 +8,8 @@ package switchtest
 import (
 	"context"
 	"time"
+
+	"mod_audio_stream/test/esl"
 )
 
 // Switch is a running switch with the module at hand.
@@ -16,6 +18,9 @@ type Switch interface {
 	Name() string
 	// API runs one API command and returns its reply, byte for byte. An error is one of the connection.
 	API(ctx context.Context, command string) (string, error)
+	// Dial makes another connection for commands: they are answered in order on each, and API has one. The caller closes
+	// it.
+	Dial(ctx context.Context) (*esl.Conn, error)
 	// Events is everything the switch has fired since it started.
 	Events() *EventLog
 	// Originate makes a call and returns when it has reached the state asked for.
