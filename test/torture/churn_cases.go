@@ -277,6 +277,7 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
+		{name: "mixed churn", alone: true, full: 1, limit: limit, memory: 48 << 20, run: mixedChurn},
 		{name: "churn: reload of the settings", full: 1, limit: limit, run: func(r *round) {
 			r.start(r.agent(agent.Config{Forget: true}), "mono")
 			r.churn("reload", func(*rand.Rand, int) error {

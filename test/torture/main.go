@@ -39,6 +39,7 @@ type options struct {
 	full                         bool
 	only                         *regexp.Regexp
 	churn                        time.Duration // of each kind of churn
+	rate                         int           // calls a second of mixed churn
 	pause                        time.Duration // the longest that media of others may stand still
 }
 
@@ -52,6 +53,7 @@ func main() {
 	flag.BoolVar(&o.full, "full", false, "the long form")
 	flag.StringVar(&only, "only", "", "regular expression of the cases to run")
 	flag.DurationVar(&o.churn, "churn", 0, "how long each kind of churn lasts (4s; with -full 1h)")
+	flag.IntVar(&o.rate, "rate", 20, "calls a second of mixed churn")
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "longest pause in the media of others")
 	flag.Parse()
 	if o.churn == 0 {
@@ -145,6 +147,7 @@ type row struct {
 	runs, survived int
 	leaks          string
 	ear, server    time.Duration // worst pause of the witness
+	machine        time.Duration // longest that a thread of the driver was kept waiting
 	rss            int64         // most that the process grew by, bytes
 	faults         []string
 }
@@ -153,14 +156,14 @@ type table struct{ rows []row }
 
 func (t *table) add(r row) {
 	if len(t.rows) == 0 {
-		fmt.Printf("%-58s %5s %8s %9s %11s %9s  %s\n", "case", "runs", "survived", "ear", "server", "memory", "leaks")
+		fmt.Printf("%-62s %5s %8s %9s %11s %10s %9s  %s\n", "case", "runs", "survived", "ear", "server", "machine", "memory", "leaks")
 	}
 	t.rows = append(t.rows, r)
 	if r.leaks == "" {
 		r.leaks = "none"
 	}
-	fmt.Printf("%-58s %5d %8d %6d ms %8d ms %5.1f MiB  %s\n", r.name, r.runs, r.survived, r.ear.Milliseconds(), r.server.Milliseconds(),
-		float64(r.rss)/(1<<20), r.leaks)
+	fmt.Printf("%-62s %5d %8d %6d ms %8d ms %7d ms %5.1f MiB  %s\n", r.name, r.runs, r.survived, r.ear.Milliseconds(), r.server.Milliseconds(),
+		r.machine.Milliseconds(), float64(r.rss)/(1<<20), r.leaks)
 	for i, f := range r.faults {
 		if i == 10 {
 			fmt.Printf("    … and %d more\n", len(r.faults)-i)

@@ -25,7 +25,8 @@ func runOwn(ctx context.Context, o options, s scenario) row {
 	if r.sw != nil {
 		if r.witness != nil {
 			var faults []string
-			out.ear, out.server, faults = r.witness.judge(ctx, o.pause)
+			out.machine = machine.since()
+			out.ear, out.server, faults = r.witness.judge(ctx, o)
 			r.faults = append(r.faults, faults...)
 			r.faults = append(r.faults, r.witness.end(ctx)...)
 		}

@@ -19,7 +19,7 @@ func (r *round) victim(vars map[string]string) {
 	r.call, err = r.sw.Originate(r.ctx, switchtest.CallSpec{Source: &switchtest.Counter{}, Vars: vars})
 	r.check("originate", err)
 	r.besides++
-	path := fmt.Sprintf("/beside/%d", r.besides)
+	path := r.besidePath()
 	// without TLS, deflate and the like, which are the other stream's
 	for name := range vars {
 		reply, err := r.sw.API(r.ctx, "uuid_setvar "+r.call.UUID()+" "+name)
@@ -38,6 +38,8 @@ func (r *round) victim(vars map[string]string) {
 	r.eventually("the stream beside runs", func() bool { return r.beside.count() > 2 })
 }
 
+func (r *round) besidePath() string { return fmt.Sprintf("/beside/%d", r.besides) }
+
 // untouched checks that the victim's call is up and that its other stream has lost nothing.
 func (r *round) untouched() {
 	select {
@@ -48,12 +50,20 @@ func (r *round) untouched() {
 	n := r.beside.count()
 	r.eventually("the stream beside goes on", func() bool { return r.beside.count() > n })
 	for _, ev := range r.sw.Events().Module(r.call.UUID(), "beside") {
-		if !strings.HasSuffix(ev.Subclass, "::connect") {
+		if !strings.HasSuffix(ev.Subclass, "::connect") && !strings.HasSuffix(ev.Subclass, "::playback") {
 			r.errorf("the stream beside got the event %s %s", ev.Subclass, ev.Body)
 		}
 	}
-	if report := r.beside.report(); !report.WholeBut(r.call.Missed(r.ctx) * r.call.Rate() * r.call.Ptime() / 1000) {
+	if report := r.beside.report(); !report.WholeBut(mayMiss(r.ctx, r.sw, r.call, "beside")) {
 		r.errorf("the stream beside: %s", report)
+	}
+	// what its server says to the caller
+	const enough = 800
+	err := r.call.WaitHeard(r.ctx, func(heard []int16) bool { return longestSilence(heard).sound > enough })
+	r.check("the victim hears the stream beside", err)
+	gap := time.Duration(longestSilence(r.call.Heard()).longest) * time.Second / time.Duration(r.call.Rate())
+	if gap > r.o.pauseLimit() {
+		r.errorf("the victim heard nothing for %s", gap)
 	}
 }
 

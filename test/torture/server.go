@@ -108,6 +108,14 @@ func (p *peer) drain() {
 // hold does nothing until the round ends.
 func (p *peer) hold() { <-p.ctx.Done() }
 
+// pass lets time go by.
+func (p *peer) pass(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-p.ctx.Done():
+	}
+}
+
 // drip writes a byte at a time.
 func (p *peer) drip(b []byte, every time.Duration) {
 	for i := range b {

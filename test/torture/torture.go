@@ -72,6 +72,7 @@ func begin(ctx context.Context, o options, name string) (*torture, error) {
 	if err != nil {
 		return nil, err
 	}
+	sw.Events().ForgetEnded(30 * time.Second)
 	t := &torture{o: o, name: name, sw: sw}
 	if t.witness, err = newWitness(ctx, sw); err != nil {
 		_ = sw.Close()
@@ -127,7 +128,7 @@ func (t *torture) runScenario(ctx context.Context, s scenario) row {
 	memory := watchMemory(t.sw.Pid())
 	t.witness.reset()
 	for range rounds {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil { // interrupted
 			break
 		}
 		out.runs++
@@ -147,7 +148,8 @@ func (t *torture) runScenario(ctx context.Context, s scenario) row {
 		out.faults = append(out.faults, fmt.Sprintf("the process grew by %.1f MiB, the bound is %.1f", float64(out.rss)/(1<<20), float64(bound)/(1<<20)))
 	}
 	var faults []string
-	out.ear, out.server, faults = t.witness.judge(ctx, t.o.pause)
+	out.machine = machine.since()
+	out.ear, out.server, faults = t.witness.judge(ctx, t.o)
 	out.faults = append(out.faults, faults...)
 	if t.baseline.threads > 0 {
 		out.leaks = settle(ctx, t.sw, t.baseline)
@@ -174,6 +176,9 @@ func (t *torture) runRound(ctx context.Context, s scenario) []string {
 	})
 	if r.call != nil {
 		r.guard(r.hangup)
+	}
+	if t.witness != nil {
+		t.witness.mode.forget(r.besidePath())
 	}
 	return r.faults
 }

@@ -18,8 +18,9 @@ import (
 type usage struct {
 	threads, files, temporary     int
 	goroutines, streams, pending  int
-	sessions                      int
+	sessions, media               int
 	eventsDropped, streamsStarted int
+	goHeap                        int64
 }
 
 // measure reads it from /proc, the temporary folder, and the switch itself.
@@ -38,17 +39,20 @@ func measure(ctx context.Context, sw switchtest.Switch) (u usage, err error) {
 		return u, e
 	}
 	var status struct {
-		Streams        int `json:"streams"`
-		StreamsStarted int `json:"streamsStarted"`
-		Goroutines     int `json:"goroutines"`
-		EventsPending  int `json:"eventsPending"`
-		EventsDropped  int `json:"eventsDropped"`
+		Streams        int   `json:"streams"`
+		StreamsStarted int   `json:"streamsStarted"`
+		MediaHeld      int   `json:"mediaHeld"`
+		Goroutines     int   `json:"goroutines"`
+		EventsPending  int   `json:"eventsPending"`
+		EventsDropped  int   `json:"eventsDropped"`
+		GoHeapBytes    int64 `json:"goHeapBytes"`
 	}
 	if e := json.Unmarshal([]byte(reply), &status); e != nil {
 		return u, fmt.Errorf("audio_stream status json: %w in %q", e, reply)
 	}
 	u.goroutines, u.streams, u.pending = status.Goroutines, status.Streams, status.EventsPending
-	u.eventsDropped, u.streamsStarted = status.EventsDropped, status.StreamsStarted
+	u.eventsDropped, u.streamsStarted, u.media = status.EventsDropped, status.StreamsStarted, status.MediaHeld
+	u.goHeap = status.GoHeapBytes
 	if reply, e = sw.API(ctx, "show channels count"); e != nil {
 		return u, e
 	}
@@ -74,6 +78,7 @@ func (u usage) above(base usage) (out []string) {
 	add("temporary files", u.temporary, base.temporary, 0)
 	add("goroutines", u.goroutines, base.goroutines, 0)
 	add("streams", u.streams, base.streams, 0)
+	add("rings", u.media, base.media, 0)
 	add("events pending", u.pending, base.pending, 0)
 	add("sessions", u.sessions, base.sessions, 0)
 	return out
@@ -100,21 +105,23 @@ func settle(ctx context.Context, sw switchtest.Switch, base usage) string {
 	}
 }
 
+// resident is a process's resident memory, bytes; 0 when there is none to read.
+func resident(pid int) int64 {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
+	fields := strings.Fields(string(b))
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
+
 // watchMemory samples the resident memory of a process; the function it returns stops it and gives the most that it grew by.
 func watchMemory(pid int) (grown func() int64) {
-	path := filepath.Join("/proc", strconv.Itoa(pid), "statm")
-	read := func() int64 {
-		b, err := os.ReadFile(path)
-		fields := strings.Fields(string(b))
-		if err != nil || len(fields) < 2 {
-			return 0
-		}
-		pages, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil {
-			return 0
-		}
-		return pages * int64(os.Getpagesize())
-	}
+	read := func() int64 { return resident(pid) }
 	base := read()
 	most := base
 	stop := make(chan struct{})
