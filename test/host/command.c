@@ -3,6 +3,8 @@
 #include "host.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *first_word(const char *arg, const char **rest)
@@ -263,6 +265,29 @@ static void cmd_sighup(const char *arg, FILE *out)
 	fprintf(out, "+OK %lu received\n", host_sighups());
 }
 
+/* As FreeSWITCH's: a child that lets the shell run it, and is waited for. */
+static void cmd_system(const char *arg, FILE *out)
+{
+	pid_t child;
+
+	if (!arg) {
+		fprintf(out, "-USAGE: <command>\n");
+		return;
+	}
+	child = fork();
+	if (child == 0) {
+		execl("/bin/sh", "sh", "-c", arg, (char *)NULL);
+		_exit(127);
+	}
+	if (child < 0) {
+		fprintf(out, "-ERR fork: %s\n", strerror(errno));
+		return;
+	}
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+	}
+	fprintf(out, "+OK\n");
+}
+
 static void cmd_fsctl(const char *arg, FILE *out)
 {
 	if (!arg || strncmp(arg, "shutdown", 8) != 0) {
@@ -293,6 +318,7 @@ static const host_command_t commands[] = {{"load", cmd_load, "<module>"},
 										  {"host_stats", cmd_stats, "[<uuid>|reset]"},
 										  {"host_leaks", cmd_leaks, ""},
 										  {"host_sighup", cmd_sighup, "<count>"},
+										  {"system", cmd_system, "<command>"},
 										  {"hupall", cmd_hupall, "[<cause>]"},
 										  {"fsctl", cmd_fsctl, "shutdown"},
 										  {NULL, NULL, NULL}};

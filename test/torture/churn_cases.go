@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/google/uuid"
 
 	"mod_audio_stream/goside/agent"
@@ -128,25 +130,45 @@ func churnCases() []scenario {
 			}
 		}},
 		{name: "churn: hang up at any instant", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
-			good := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
-			deaf := r.agent(agent.Config{Silent: true})
+			good := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}}).URL("/")
+			secure := r.agent(agent.Config{Forget: true, TLS: &tls.Config{Certificates: []tls.Certificate{r.selfSigned(time.Now().Add(24 * time.Hour))}}}).URL("/")
+			deaf := r.agent(agent.Config{Silent: true}).URL("/")
+			talks := r.server(after(func(p *peer) { // something is always queued for the caller
+				for p.write(frame(true, 0, ws.OpBinary, strings.Repeat("\x01\x01", 1600))) {
+					p.pass(50 * time.Millisecond)
+				}
+			}))
 			lossy := r.server(func(p *peer) { // reconnects all the time
 				if p.upgrade() {
 					time.Sleep(10 * time.Millisecond)
 					p.reset()
 				}
 			})
+			urls := []string{good, deaf, lossy, talks, secure, strings.Replace(deaf, "ws:", "wss:", 1), // in the TLS handshake
+				r.server(httpStatus(503)), r.server(func(p *peer) {
+					if p.upgrade() {
+						p.hold() // reads nothing, not even the close frame
+					}
+				})}
+			before := []string{"", "", "", "stop", "stop goodbye", "graceful-shutdown", "pause", "pause_play", "send_text x"}
 			r.churn("hang up", func(rng *rand.Rand, _ int) error {
-				c, err := r.newCall(switchtest.CallSpec{})
+				c, err := r.newCall(switchtest.CallSpec{Vars: map[string]string{"STREAM_TLS_CA_FILE": "NONE"}})
 				if err != nil {
 					return err
 				}
-				url := []string{good.URL("/"), deaf.URL("/"), lossy}[rng.IntN(3)]
+				url := urls[rng.IntN(len(urls))]
 				reply, err := r.on(c, "start "+url+" mono")
 				if err := replied(reply, err); err != nil {
 					return fmt.Errorf("start: %w", err)
 				}
 				time.Sleep(time.Duration(rng.IntN(60)) * time.Millisecond)
+				if line := before[rng.IntN(len(before))]; line != "" {
+					reply, err := r.on(c, line)
+					if err := replied(reply, err, "no stream", "being closed"); err != nil {
+						return fmt.Errorf("%s: %w", line, err)
+					}
+					time.Sleep(time.Duration(rng.IntN(10)) * time.Millisecond)
+				}
 				began := time.Now()
 				if err := c.Hangup(r.ctx); err != nil {
 					return err
@@ -273,6 +295,43 @@ func churnCases() []scenario {
 							}
 						}
 					}
+				}
+				return r.over(c)
+			})
+		}},
+		{name: "churn: transfer during start", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
+			r.churn("transfer", func(rng *rand.Rand, _ int) error {
+				c, err := r.newCall(switchtest.CallSpec{})
+				if err != nil {
+					return err
+				}
+				var wg sync.WaitGroup
+				var started, moved error
+				wg.Go(func() {
+					reply, err := r.on(c, "start "+s.URL("/")+" stereo")
+					started = replied(reply, err)
+				})
+				wg.Go(func() {
+					time.Sleep(time.Duration(rng.IntN(5)) * time.Millisecond)
+					for range 1 + rng.IntN(2) {
+						reply, err := r.sw.API(r.ctx, "uuid_transfer "+c.UUID()+" transferred XML default")
+						if moved = replied(reply, err); moved != nil {
+							return
+						}
+						time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+					}
+				})
+				wg.Wait()
+				if started != nil || moved != nil {
+					return fmt.Errorf("start: %w, transfer: %w", started, moved)
+				}
+				reply, err := r.on(c, "stop")
+				if err := replied(reply, err); err != nil {
+					return fmt.Errorf("the stream did not go along: %w", err)
+				}
+				if err := c.Hangup(r.ctx); err != nil {
+					return err
 				}
 				return r.over(c)
 			})

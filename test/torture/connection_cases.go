@@ -16,10 +16,24 @@ var once = map[string]string{"STREAM_NO_RECONNECT": "true"}
 
 // brokenBy is a case of a server that breaks its connection: the stream ends with an error of this code.
 func brokenBy(name string, code int, handle func(p *peer)) scenario {
-	return scenario{name: name, vars: once, run: func(r *round) {
+	s := scenario{name: name, run: func(r *round) {
 		r.ok("start " + r.server(handle) + " mono 16k metadata")
 		r.fails(code)
+		r.stayedAway()
 	}}
+	if code == 1 { // a connection that is merely lost would be made anew
+		s.vars = once
+	}
+	return s
+}
+
+// stayedAway checks that nothing was tried again.
+func (r *round) stayedAway() {
+	for _, ev := range r.sw.Events().Module(r.call.UUID(), "default") {
+		if strings.HasSuffix(ev.Subclass, "::reconnect") {
+			r.errorf("the event %s %s, where nothing is to be tried again", ev.Subclass, ev.Body)
+		}
+	}
 }
 
 // closedBy is a case of a server that closes in order.
@@ -27,7 +41,32 @@ func closedBy(name string, handle func(p *peer)) scenario {
 	return scenario{name: name, run: func(r *round) {
 		r.ok("start " + r.server(handle) + " mono")
 		r.closes()
+		r.stayedAway()
 	}}
+}
+
+// leftBy is a case of a server that does not take a goodbye as it should.
+func leftBy(name string, handle func(p *peer)) scenario {
+	return scenario{name: name, run: func(r *round) {
+		r.ok("start " + r.server(func(p *peer) {
+			if p.upgrade() {
+				handle(p)
+			}
+		}) + " mono")
+		r.eventually("the stream runs", func() bool { return r.stats().State == "streaming" })
+		r.ok("stop goodbye")
+		began := time.Now()
+		r.closes()
+		if d := time.Since(began); d > 3*time.Second+hops*machine.since() {
+			r.errorf("the goodbye took %s", d)
+		}
+		r.stayedAway()
+	}}
+}
+
+// untilClosed reads up to the module's close frame.
+func (p *peer) untilClosed() {
+	p.frames(func(op ws.OpCode, _ []byte) bool { return op != ws.OpClose })
 }
 
 // borneFrom is a case of a server that does what it may do, too much of it: the stream must still be up when it is done.
@@ -90,6 +129,23 @@ func connectionCases() []scenario {
 			if p.upgrade() {
 				p.write(frame(true, 0, ws.OpClose, "\x03\xe8"))
 				p.hold()
+			}
+		}),
+		leftBy("server resets instead of closing", func(p *peer) {
+			p.untilClosed()
+			p.reset()
+		}),
+		leftBy("server ends the connection instead of closing", func(p *peer) {
+			p.untilClosed()
+			_ = p.Close()
+		}),
+		leftBy("server does not answer the close", func(p *peer) {
+			p.untilClosed()
+			p.hold()
+		}),
+		leftBy("server sends on behind the close", func(p *peer) {
+			p.untilClosed()
+			for p.write(frame(true, 0, ws.OpBinary, strings.Repeat("\x01\x01", 8000))) {
 			}
 		}),
 		brokenBy("server masks its frames", 3, sends([]byte{0x81, 0x81, 1, 2, 3, 4, 'x' ^ 1})),

@@ -19,6 +19,7 @@ func refusedBy(name string, code int, handle func(p *peer)) scenario {
 	return scenario{name: name, vars: impatient, run: func(r *round) {
 		r.ok("start " + r.server(handle) + " mono 16k metadata")
 		r.fails(code)
+		r.stayedAway()
 	}}
 }
 
@@ -62,6 +63,14 @@ func handshakeCases() []scenario {
 				p.drip([]byte(answer(h)), 50*time.Millisecond)
 			}
 		}),
+		{name: "server drips its handshake, a byte a second", vars: map[string]string{"STREAM_CONNECT_TIMEOUT_MS": "2500"}, run: func(r *round) {
+			r.ok("start " + r.server(func(p *peer) {
+				if h := p.request(); h != nil {
+					p.drip([]byte(answer(h)), time.Second)
+				}
+			}) + " mono")
+			r.fails(10)
+		}},
 		refusedBy("server drips headers for ever", 10, func(p *peer) {
 			if p.request() != nil && p.write([]byte("HTTP/1.1 101 Switching Protocols\r\n")) {
 				p.drip(bytes.Repeat([]byte("X-More: and more\r\n"), 1000), 20*time.Millisecond)
@@ -123,6 +132,12 @@ func handshakeCases() []scenario {
 			if h := p.request(); h != nil {
 				p.write([]byte(answer(h)[:40]))
 				_ = p.Close()
+			}
+		}),
+		refusedBy("server resets within its answer", 6, func(p *peer) {
+			if h := p.request(); h != nil {
+				p.write([]byte(answer(h)[:40]))
+				p.reset()
 			}
 		}),
 		{name: "server's answers change from one start to the next", rounds: 1, vars: impatient, run: func(r *round) {

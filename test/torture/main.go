@@ -110,7 +110,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		cases []scenario
 	}{
 		{"handshake", handshakeCases()}, {"connection", connectionCases()}, {"messages", messageCases()},
-		{"tls", tlsCases()}, {"backpressure", backpressureCases()}, {"churn", churnCases()},
+		{"tls", tlsCases()}, {"reconnect", reconnectCases()}, {"backpressure", backpressureCases()}, {"churn", churnCases()},
 	} {
 		cases := o.pick(group.cases)
 		if len(cases) == 0 {
@@ -125,7 +125,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		}
 		table.add(t.end(ctx))
 	}
-	for _, s := range o.pick(processCases()) {
+	for _, s := range o.pick(append(processCases(), operatorCases()...)) {
 		table.add(runOwn(ctx, o, s))
 	}
 	return table.failed(), nil

@@ -95,7 +95,7 @@ func messageCases() []scenario {
 			}
 		}).run},
 		{name: "server floods with marks", memory: 48 << 20, limit: 60e9, run: borneFrom("", func(p *peer) {
-			for i := range 6000 {
+			for i := range 60000 {
 				p.write(textFrame(fmt.Sprintf(`{"type":"mark","data":{"name":"mark %d"}}`, i)))
 			}
 		}).run},
@@ -109,7 +109,7 @@ func messageCases() []scenario {
 		{name: "server floods with clears", limit: 60e9, run: borneFrom("", func(p *peer) {
 			for range 5000 {
 				p.write(frame(true, 0, ws.OpBinary, strings.Repeat("\x01\x01", 160)))
-				p.write(textFrame(`{"type":"clear"}`))
+				p.write([]byte(strings.Repeat(string(textFrame(`{"type":"clear"}`)), 10)))
 			}
 		}).run},
 		{name: "server sends audio beyond the playback queue", memory: 48 << 20, vars: map[string]string{"STREAM_PLAYBACK_MAX_MS": "5000"}, limit: 60e9, run: borneFrom("", func(p *peer) {

@@ -43,6 +43,18 @@ func overTLS(name string, code int, config func(r *round, a *switchtest.Authorit
 	}}
 }
 
+// brokenTLS is a case of a TLS server that gives up.
+func brokenTLS(name string, code int, handle func(p *peer)) scenario {
+	return scenario{name: name, vars: impatient, run: func(r *round) {
+		r.ok("start " + strings.Replace(r.server(handle), "ws:", "wss:", 1) + " mono")
+		r.fails(code)
+		r.stayedAway()
+	}}
+}
+
+// hello reads the beginning of the module's TLS hello.
+func (p *peer) hello() { _, _ = p.br.Peek(100) }
+
 func tlsCases() []scenario {
 	plain := func(r *round) string { return strings.TrimPrefix(r.agent(agent.Config{}).URL("/"), "ws://") }
 	return []scenario{
@@ -82,6 +94,19 @@ func tlsCases() []scenario {
 			r.ok("start " + strings.Replace(url, "ws:", "wss:", 1) + " mono")
 			r.fails(10)
 		}},
+		brokenTLS("server closes within the TLS handshake", 8, func(p *peer) {
+			p.hello()
+			_ = p.Close()
+		}),
+		brokenTLS("server resets within the TLS handshake", 8, func(p *peer) {
+			p.hello()
+			p.reset()
+		}),
+		brokenTLS("server closes its half within the TLS handshake", 8, func(p *peer) {
+			p.hello()
+			_ = p.CloseWrite()
+			p.hold()
+		}),
 		{name: "garbage instead of a TLS hello", vars: impatient, run: func(r *round) {
 			url := r.server(func(p *peer) {
 				p.write([]byte(strings.Repeat("\x16\x03\x01\x40\x00garbage", 2000)))

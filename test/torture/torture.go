@@ -42,6 +42,8 @@ type round struct {
 	call   switchtest.Call // the victim's
 	beside *track          // another stream on the same call
 
+	ended bool // the case has ended the switch itself
+
 	mu     sync.Mutex
 	faults []string
 }
