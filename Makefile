@@ -111,7 +111,7 @@ demo: ## make a call, stream it, play the echo back: listen to build/demo/heard.
 	@$(GO) run ./test/demo -build $(BUILD)
 
 .PHONY: test
-test: ## everything: lint, unit tests with -race, ring tests, the .so's shape, end-to-end on the stand-in and on FreeSWITCH
+test: ## everything: lint, unit tests with -race, ring tests, the .so's shape, end-to-end on the stand-in and on FreeSWITCH, torture
 	@test/deps.sh build test
 	@BUILD='$(BUILD)' GO='$(GO)' MAKE='$(MAKE)' test/run.sh $(STEPS)
 

@@ -25,8 +25,9 @@ declare -A what=(
 	[ring]="the rings in C, plain and under ThreadSanitizer"
 	[host]="the stand-in host itself"
 	[e2e]="calls end to end, on the stand-in and on FreeSWITCH if there is one"
+	[torture]="hostile servers, backpressure and churn on the stand-in"
 )
-all="build lint shape abi unit allocs ring model guard host faults sanitize e2e"
+all="build lint shape abi unit allocs ring model guard host faults sanitize e2e torture"
 steps=${*:-$all}
 
 gotest() { # results go to the table test by test
@@ -46,6 +47,7 @@ step_ring() { "$MAKE" --no-print-directory test-ring; }
 step_guard() { "$MAKE" --no-print-directory bench-guard; }
 step_host() { "$MAKE" --no-print-directory test-host; }
 step_e2e() { gotest -count=1 -timeout 40m ./test/e2e/...; }
+step_torture() { "$MAKE" --no-print-directory torture; }
 
 mkdir -p "$BUILD/test"
 "$GO" build -o "$BUILD/test/summary" ./test/summary || exit 1

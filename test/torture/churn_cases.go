@@ -336,7 +336,8 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
-		{name: "mixed churn", alone: true, full: 1, limit: limit, memory: 48 << 20, run: mixedChurn},
+		{name: "mixed churn", alone: true, full: 1, limit: limit, memory: 96 << 20, run: mixedChurn(false)},
+		{name: "mixed churn, the same calls without streams", alone: true, full: 1, limit: limit, memory: 96 << 20, run: mixedChurn(true)},
 		{name: "churn: reload of the settings", full: 1, limit: limit, run: func(r *round) {
 			r.start(r.agent(agent.Config{Forget: true}), "mono")
 			r.churn("reload", func(*rand.Rand, int) error {

@@ -49,7 +49,7 @@ type series struct {
 }
 
 func (r *round) startLog() *series {
-	name := filepath.Join(r.o.dir, "mixed-churn-"+r.sw.Name()+".csv")
+	name := filepath.Join(r.o.dir, strings.NewReplacer(" ", "-", ",", "").Replace(r.name)+"-"+r.sw.Name()+".csv")
 	f, err := os.Create(name)
 	r.check("csv", err)
 	s := &series{r: r, began: time.Now(), file: f, out: csv.NewWriter(f), stop: make(chan struct{})}

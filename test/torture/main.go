@@ -2,20 +2,30 @@
 // It runs on the stand-in host or on a real FreeSWITCH and prints a table: case, runs, survived, leaks, worst pause of
 // media.
 //
-//	go run ./test/torture                              every case on the stand-in host, bounded: two to three minutes
+//	go run ./test/torture                              every case on the stand-in host, bounded: about three minutes
 //	go run ./test/torture -backend freeswitch          the same on FreeSWITCH
 //	go run ./test/torture -full                        the long form: each case many times, long stalls, an hour of churn
 //	go run ./test/torture -only 'masked|churn'         some cases, by a regular expression
+//	go run ./test/torture -backend freeswitch -only '^mixed churn$' -churn 60m -rate 20
+//	                                                   an hour of calls at a steady rate: does memory stay flat?
 //
 // All along, a call that has nothing to do with it, the witness, streams both ways. What is asserted of every case: the
-// right last event, once; the victim's call goes on, and another stream on it gets every sample; so does the witness; the
-// switch's memory stays within the case's bound; and afterwards goroutines, threads, file descriptors, temporary files,
-// streams and sessions are back to what they were.
+// right last event, once; the victim's call goes on, another stream on it gets every sample, and its caller hears that
+// stream's server without a pause; so does the witness's; the switch's memory stays within the case's bound; and
+// afterwards goroutines, threads, file descriptors, temporary files, streams, their rings, events and sessions are back to
+// what they were.
+//
+// Pauses are bounded by 300 ms and three times what a thread of this program had to wait for the machine, which the table
+// shows: on a machine that is busy with something else, everything is late.
 //
 //	main.go      flags, the run of the table
 //	torture.go   one case on one victim: what it works with and what is checked behind it
+//	round.go     what a case works with
 //	witness.go   the witness, and how pauses are measured
+//	stall.go     how long the machine itself stood still
 //	usage.go     what the switch's process uses
+//	mixed.go     calls at a steady rate; flat.go what the process uses meanwhile, as a series and its slope
+//	position.go  where in the caller's speech a message is from: what is missing, and how late it is
 //	server.go    servers that misbehave before or after the handshake
 //	*_cases.go   the cases
 package main
@@ -91,12 +101,20 @@ func main() {
 func (o options) start(ctx context.Context, name, program string, config map[string]string) (switchtest.Switch, error) {
 	dir := filepath.Join(o.dir, name)
 	if o.backend == "freeswitch" {
-		return switchtest.StartFreeSWITCH(ctx, switchtest.FreeSWITCHOptions{Module: o.module, Dir: dir, Config: config})
+		sw, err := switchtest.StartFreeSWITCH(ctx, switchtest.FreeSWITCHOptions{Module: o.module, Dir: dir, Config: config})
+		if err != nil {
+			return nil, err // and not a nil of that type
+		}
+		return sw, nil
 	}
 	if program == "" {
 		program = o.fshost
 	}
-	return switchtest.StartStandIn(ctx, switchtest.StandInOptions{Program: program, Module: o.module, Dir: dir, Config: config})
+	sw, err := switchtest.StartStandIn(ctx, switchtest.StandInOptions{Program: program, Module: o.module, Dir: dir, Config: config})
+	if err != nil {
+		return nil, err
+	}
+	return sw, nil
 }
 
 func run(ctx context.Context, o options) (failed bool, err error) {

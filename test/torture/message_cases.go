@@ -90,7 +90,7 @@ func messageCases() []scenario {
 		}).run},
 		{name: "server floods with texts of 16 KiB", memory: 64 << 20, limit: 60e9, run: borneFrom("", func(p *peer) {
 			note := textFrame(`{"type":"note","filler":"` + strings.Repeat("x", 16<<10) + `"}`)
-			for range 5000 {
+			for range 2000 {
 				p.write(note)
 			}
 		}).run},

@@ -26,6 +26,7 @@ const desks = 12
 
 type mixed struct {
 	*round
+	bare    bool // no streams: what the switch needs for the calls themselves
 	conns   chan *esl.Conn
 	urls    []string
 	ca      string // of the TLS server
@@ -100,13 +101,17 @@ func (m *mixed) call(rng *rand.Rand) error {
 		return fmt.Errorf("originate: %q, %w", reply, err)
 	}
 	m.calls.Add(1)
-	defer m.api("uuid_kill " + id) // whatever came in between
+	defer func() { _, _ = m.api("uuid_kill " + id) }() // whatever came in between
 	on := func(command string, reasons ...string) error {
 		reply, err := m.api("uuid_audio_stream " + id + " " + command)
 		if err := replied(reply, err, reasons...); err != nil {
 			return fmt.Errorf("%s: %w", command, err)
 		}
 		return nil
+	}
+	if m.bare {
+		m.wait(time.Duration(rng.IntN(1000)) * time.Millisecond)
+		return m.kill(id)
 	}
 	names := []string{"name=default ", "name=b "}[:1+rng.IntN(2)]
 	for _, name := range names {
@@ -145,10 +150,17 @@ func (m *mixed) call(rng *rand.Rand) error {
 		}
 	default: // hung up as it is
 	}
+	if err := m.kill(id); err != nil {
+		return err
+	}
+	return m.finals(id)
+}
+
+func (m *mixed) kill(id string) error {
 	if reply, err := m.api("uuid_kill " + id); err != nil || !strings.HasPrefix(reply, "+OK") {
 		return fmt.Errorf("uuid_kill: %q, %w", reply, err)
 	}
-	return m.finals(id)
+	return nil
 }
 
 // finals wants at most one last event of each stream.
@@ -207,9 +219,17 @@ func (m *mixed) run(rate int, length time.Duration) {
 	}
 }
 
-// mixedChurn is the case. What it may use is in flat.go.
-func mixedChurn(r *round) {
+// mixedChurn is the case; bare is the same calls without streams, to compare with. What it may use is in flat.go.
+func mixedChurn(bare bool) func(r *round) {
+	return func(r *round) { r.mixedChurn(bare) }
+}
+
+func (r *round) mixedChurn(bare bool) {
 	m := newMixed(r)
+	m.bare = bare
+	if r.o.churn >= longEnough && r.sw.Name() == "freeswitch" {
+		r.api("fsctl loglevel warning") // its log grows by half a GiB an hour otherwise
+	}
 	log := r.startLog()
 	began := time.Now()
 	m.run(r.o.rate, r.o.churn)

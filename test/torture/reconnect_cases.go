@@ -86,7 +86,7 @@ func reconnectCases() []scenario {
 			}
 			r.runs()
 		}},
-		{name: "connection lost for longer than is kept: the oldest goes, counted", alone: true, run: func(r *round) {
+		{name: "connection lost for long: the oldest goes, counted", alone: true, run: func(r *round) {
 			_, missing, s := r.across(2, map[string]string{"STREAM_CONNECT_BUFFER_MS": "300"})
 			dropped := int64(s.FramesDropped["connectBuffer"]) * 160
 			rest := int64(s.FramesDropped["ringFull"]+s.FramesDropped["sendQueue"])*160 + int64(r.call.Missed(r.ctx)*160)
@@ -95,7 +95,7 @@ func reconnectCases() []scenario {
 			}
 			r.runs()
 		}},
-		{name: "connection lost: attempts in order, further and further apart, then one error", vars: map[string]string{"STREAM_RECONNECT_MAX": "3"},
+		{name: "connection lost: attempts ever further apart, then one error", vars: map[string]string{"STREAM_RECONNECT_MAX": "3"},
 			run: func(r *round) {
 				r.ok("start " + r.server(func(p *peer) {
 					if p.n > 1 || !p.upgrade() {

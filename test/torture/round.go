@@ -54,8 +54,9 @@ func (r *round) untouched() {
 			r.errorf("the stream beside got the event %s %s", ev.Subclass, ev.Body)
 		}
 	}
-	if report := r.beside.report(); !report.WholeBut(mayMiss(r.ctx, r.sw, r.call, "beside")) {
-		r.errorf("the stream beside: %s", report)
+	var lost losses
+	if fault := lost.judge(r.ctx, r.sw, r.call, "beside", r.beside.report()); fault != "" {
+		r.errorf("the stream beside: %s", fault)
 	}
 	// what its server says to the caller
 	const enough = 800

@@ -18,6 +18,7 @@ type witness struct {
 	call   switchtest.Call
 	server *agent.Server
 	mode   *witnessMode
+	lost   losses
 	from   int // where in what the caller heard the present case began
 }
 
@@ -66,8 +67,8 @@ func (w *witness) judge(ctx context.Context, o options) (ear, server time.Durati
 	if ear > limit {
 		faults = append(faults, fmt.Sprintf("the witness's caller heard nothing for %s", ear))
 	}
-	if report := t.report(); !report.WholeBut(mayMiss(ctx, w.sw, w.call, "default")) {
-		faults = append(faults, "the witness's stream: "+report.String())
+	if fault := w.lost.judge(ctx, w.sw, w.call, "default", t.report()); fault != "" {
+		faults = append(faults, "the witness's stream: "+fault)
 	}
 	for _, ev := range w.sw.Events().Module(w.call.UUID(), "") {
 		if !strings.HasSuffix(ev.Subclass, "::connect") && !strings.HasSuffix(ev.Subclass, "::playback") {
@@ -77,23 +78,38 @@ func (w *witness) judge(ctx context.Context, o options) (ear, server time.Durati
 	return ear, server, faults
 }
 
-// mayMiss is how many samples of a call's stream may be missing at its server: what the switch itself lost and, where the
-// machine stood still, what the module dropped and counted.
-func mayMiss(ctx context.Context, sw switchtest.Switch, call switchtest.Call, stream string) int {
+// losses follows what is missing of a call's stream at its server.
+type losses struct {
+	dropped  int // samples that the module has dropped and counted
+	forgiven int // of them those that the machine is to blame for
+	told     int // samples that were reported as lost
+	repeated int
+}
+
+// judge says what is missing without an excuse. What the switch itself lost is one, and, where the machine stood still, what
+// the module dropped and counted.
+func (l *losses) judge(ctx context.Context, sw switchtest.Switch, call switchtest.Call, stream string, report switchtest.CounterReport) string {
 	frame := call.Rate() * call.Ptime() / 1000
-	missing := call.Missed(ctx) * frame
-	if !overwhelmed() {
-		return missing
+	if reply, err := sw.API(ctx, "uuid_audio_stream "+call.UUID()+" name="+stream+" stats"); err == nil {
+		var s stats
+		if json.Unmarshal([]byte(reply), &s) == nil {
+			dropped := 0
+			for _, n := range s.FramesDropped {
+				dropped += int(n) * frame
+			}
+			if overwhelmed() {
+				l.forgiven += dropped - l.dropped
+			}
+			l.dropped = dropped
+		}
 	}
-	reply, err := sw.API(ctx, "uuid_audio_stream "+call.UUID()+" name="+stream+" stats")
-	var s stats
-	if err != nil || json.Unmarshal([]byte(reply), &s) != nil {
-		return missing
+	unexcused := report.Lost - call.Missed(ctx)*frame - l.forgiven - l.told
+	if unexcused <= 0 && report.Repeated <= l.repeated {
+		return ""
 	}
-	for _, n := range s.FramesDropped {
-		missing += int(n) * frame
-	}
-	return missing
+	l.told += max(unexcused, 0)
+	l.repeated = report.Repeated
+	return fmt.Sprintf("%d samples lost, %d dropped and counted: %s", unexcused, l.dropped, report)
 }
 
 // abandon leaves the witness to the switch's end.
