@@ -16,9 +16,22 @@ import (
 const (
 	MaxQueued      = 4096     // events
 	MaxQueuedBytes = 16 << 20 // of their sizes together
-	moreAnswers    = 4        // times MaxQueued, chatter included: a clear answers all marks at once
+	moreAnswers    = 2        // times MaxQueued, chatter included: a clear answers all marks at once
 	moreBytes      = 2        // times MaxQueuedBytes, likewise
 )
+
+// pace is how fast one lane's events are handled, the stream's own life excepted. FreeSWITCH keeps an event, 10 KiB and
+// more with its channel's headers, for each of its listeners until they have read it: a server that sends as fast as it can
+// made it keep 900 MiB within seconds. What does not fit meanwhile is dropped by the lane's limits.
+type pace struct {
+	burst     float64 // at once, when there was nothing for a while
+	perSecond float64
+}
+
+var defaultPace = pace{burst: 500, perSecond: 1000}
+
+// rest is how long a lane that has run out of its pace waits at least, so that it is not woken for each event.
+const rest = 10 * time.Millisecond
 
 // Rank says what is dropped from a lane that is full.
 type Rank int
@@ -27,7 +40,7 @@ type Rank int
 const (
 	Chatter Rank = iota // what the server says
 	Answer              // what became of what it asked for: they come one for each message of its own
-	Life                // the stream's own life: few, and never dropped
+	Life                // the stream's own life: few, and never dropped nor held back
 )
 
 // Event is one thing to do. Do runs on a worker and may block for a moment, never for the network.
@@ -40,6 +53,7 @@ type Event struct {
 // Queue is a set of lanes and the workers that empty them.
 type Queue struct {
 	onPanic func(recovered any, stack []byte)
+	pace    pace
 
 	mu      sync.Mutex
 	work    sync.Cond // a lane became ready, or stopping
@@ -61,13 +75,15 @@ type Lane struct {
 	events  []Event // guarded by q.mu, as everything here
 	head    int
 	bytes   int
-	ready   bool // on q.ready, or being worked on
+	ready   bool // on q.ready, being worked on, or resting
+	credit  float64
+	counted time.Time // when credit was
 	dropped atomic.Uint64
 }
 
 // New starts n workers. onPanic is told of an event that panicked, or of a worker; the others go on.
 func New(n int, onPanic func(recovered any, stack []byte)) *Queue {
-	q := &Queue{onPanic: onPanic}
+	q := &Queue{onPanic: onPanic, pace: defaultPace}
 	q.work.L = &q.mu
 	q.idle.L = &q.mu
 	for range n {
@@ -77,7 +93,7 @@ func New(n int, onPanic func(recovered any, stack []byte)) *Queue {
 }
 
 // Lane makes a lane. It needs no end: an empty lane holds nothing.
-func (q *Queue) Lane() *Lane { return &Lane{q: q} }
+func (q *Queue) Lane() *Lane { return &Lane{q: q, credit: q.pace.burst, counted: time.Now()} }
 
 // Post queues one event and reports whether it was taken. It never blocks. Any goroutine; the order of two posts from
 // one goroutine is kept.
@@ -99,11 +115,40 @@ func (l *Lane) Post(e Event) bool {
 	l.bytes += e.Size
 	q.pending++
 	if !l.ready {
-		l.ready = true
-		q.ready = append(q.ready, l)
-		q.work.Signal()
+		l.line()
 	}
 	return true
+}
+
+// line puts a lane with events behind those that wait, or lets it rest first. Under q.mu.
+func (l *Lane) line() {
+	l.ready = true
+	if wait := l.wait(); wait > 0 {
+		time.AfterFunc(wait, func() {
+			l.q.mu.Lock()
+			defer l.q.mu.Unlock()
+			l.enter()
+		})
+		return
+	}
+	l.enter()
+}
+
+func (l *Lane) enter() {
+	l.q.ready = append(l.q.ready, l)
+	l.q.work.Signal()
+}
+
+// wait is how long the lane's next event has to wait for the pace. Under q.mu.
+func (l *Lane) wait() time.Duration {
+	p := l.q.pace
+	now := time.Now()
+	l.credit = min(p.burst, l.credit+now.Sub(l.counted).Seconds()*p.perSecond)
+	l.counted = now
+	if l.credit >= 1 || l.q.closed || l.events[l.head].Rank == Life {
+		return 0
+	}
+	return max(rest, time.Duration((1-l.credit)/p.perSecond*float64(time.Second)))
 }
 
 // Dropped counts the lane's events that were not taken.
@@ -136,6 +181,9 @@ func (q *Queue) take() (*Lane, Event) {
 	l.events[l.head] = Event{}
 	l.events, l.head = behind(l.events, l.head+1)
 	l.bytes -= e.Size
+	if e.Rank != Life {
+		l.credit--
+	}
 	q.running++
 	return l, e
 }
@@ -165,8 +213,7 @@ func (q *Queue) finish(l *Lane) {
 	defer q.mu.Unlock()
 	// Behind the lanes that wait already: one event a turn, so that a chatty stream holds up nobody.
 	if l.ready = len(l.events) > l.head; l.ready {
-		q.ready = append(q.ready, l)
-		q.work.Signal()
+		l.line()
 	}
 	q.running--
 	if q.pending--; q.pending == 0 {

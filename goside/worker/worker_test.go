@@ -30,6 +30,7 @@ func recv[T any](t *testing.T, ch <-chan T, what string) T {
 
 func start(t *testing.T, workers int) *Queue {
 	q := New(workers, func(r any, _ []byte) { t.Errorf("an event panicked: %v", r) })
+	q.pace.burst = 1 << 20 // what is paced has a test of its own
 	t.Cleanup(func() { q.Stop(patience) })
 	return q
 }
@@ -68,6 +69,45 @@ func TestEventsOfOneLaneRunInOrderAndNeverTwoAtOnce(t *testing.T) {
 		}()
 	}
 	done.Wait()
+}
+
+func TestAServersFloodIsPacedAndTheStreamsLifeIsNot(t *testing.T) {
+	q := New(2, func(r any, _ []byte) { t.Errorf("an event panicked: %v", r) })
+	t.Cleanup(func() { q.Stop(patience) })
+	q.pace = pace{burst: 20, perSecond: 200}
+	const flood = 60 // 40 beyond the burst: 200 ms
+	for _, rank := range []Rank{Chatter, Answer} {
+		l, began, done := q.Lane(), time.Now(), make(chan time.Duration, 1)
+		for range flood - 1 {
+			l.Post(Event{Do: func() {}, Rank: rank})
+		}
+		l.Post(Event{Do: func() { done <- time.Since(began) }, Rank: rank})
+		other := make(chan struct{})
+		q.Lane().Post(Event{Do: func() { close(other) }, Rank: rank})
+		recv(t, other, "another lane's event, while the first one rests")
+		if took := recv(t, done, "the end of the flood"); took < 150*time.Millisecond {
+			t.Errorf("%d events of rank %d took %s", flood, rank, took)
+		}
+	}
+	// as many of its own life wait for nothing: at that pace they would take longer than the test may
+	l, done := q.Lane(), make(chan struct{})
+	for range 200 * int(patience/time.Second) {
+		l.Post(Event{Do: func() {}, Rank: Life})
+	}
+	l.Post(Event{Do: func() { close(done) }, Rank: Life})
+	recv(t, done, "the last event of a life")
+}
+
+func TestStopDoesNotWaitForThePace(t *testing.T) {
+	q := New(1, func(r any, _ []byte) { t.Errorf("an event panicked: %v", r) })
+	q.pace = pace{burst: 1, perSecond: 1}
+	l, ran := q.Lane(), 0
+	for range 1000 { // they would take a quarter of an hour
+		l.Post(Event{Do: func() { ran++ }})
+	}
+	if !q.Stop(patience) || ran != 1000 || q.Dropped() != 0 {
+		t.Errorf("%d of 1000 events ran, %d were dropped", ran, q.Dropped())
+	}
 }
 
 func TestLanesRunInParallel(t *testing.T) {
