@@ -38,7 +38,7 @@ step_lint() { "$MAKE" --no-print-directory lint; }
 step_build() { "$MAKE" --no-print-directory all agent "$BUILD/test/fshost"; }
 step_shape() { "$MAKE" --no-print-directory check-so; }
 step_abi() { "$MAKE" --no-print-directory abi-check; }
-step_unit() { gotest -race -timeout 10m ./goside/... ./bridge/...; }
+step_unit() { gotest -race -timeout 10m ./goside/... ./bridge/... ./test/torture; }
 step_allocs() { gotest -count=1 -run 'Alloc' ./goside/...; }
 step_model() { "$MAKE" --no-print-directory model; }
 step_faults() { "$MAKE" --no-print-directory faults; }

@@ -149,6 +149,7 @@ func handshakeCases() []scenario {
 				})
 			}
 			r.start(s, "mono")
+			r.eventually("each of the three that failed has had its last event", func() bool { return len(r.finals()) >= 3 })
 			if n := len(r.finals()); n != 3 {
 				r.errorf("%d last events of three streams that failed", n)
 			}
