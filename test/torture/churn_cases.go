@@ -19,6 +19,11 @@ import (
 // churners is how many of them go on at once.
 const churners = 4
 
+// churnMemory is what the process may grow by in a case of churn. FreeSWITCH takes 24 KiB of a call's pool for each media bug, of
+// whatever module, and gives them back when the call ends; its threads, pools and queues grow with the number of calls,
+// with streams or without, until they are as many as are ever needed at once.
+const churnMemory = 96 << 20
+
 // churn repeats do on some goroutines until the time for it is up, and notes what went wrong. do gets a random source of
 // its own and the number of the goroutine.
 func (r *round) churn(what string, do func(rng *rand.Rand, n int) error) {
@@ -92,7 +97,7 @@ func (r *round) over(c switchtest.Call) error {
 func churnCases() []scenario {
 	limit := 2 * time.Hour
 	return []scenario{
-		{name: "churn: start and stop", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: start and stop", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
 			calls := make([]switchtest.Call, churners)
 			for i := range calls {
@@ -129,7 +134,7 @@ func churnCases() []scenario {
 				r.check("hang up", c.Hangup(r.ctx))
 			}
 		}},
-		{name: "churn: hang up at any instant", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: hang up at any instant", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			good := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}}).URL("/")
 			secure := r.agent(agent.Config{Forget: true, TLS: &tls.Config{Certificates: []tls.Certificate{r.selfSigned(time.Now().Add(24 * time.Hour))}}}).URL("/")
 			deaf := r.agent(agent.Config{Silent: true}).URL("/")
@@ -179,7 +184,7 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
-		{name: "churn: two starts at once", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: two starts at once", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			s := r.agent(agent.Config{Forget: true})
 			r.churn("two starts", func(*rand.Rand, int) error {
 				c, err := r.newCall(switchtest.CallSpec{})
@@ -211,7 +216,7 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
-		{name: "churn: every command at any instant", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: every command at any instant", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
 			commands := []string{"stop", "send_text hello", "pause", "resume", "clear", "break", "pause_play", "resume_play", "graceful-shutdown", "stats", "stop bye",
 				"start " + s.URL("/") + " mono", "start " + s.URL("/") + " stereo 16k m", "name=b start " + s.URL("/") + " mixed", "name=b stop"}
@@ -254,7 +259,7 @@ func churnCases() []scenario {
 				return err
 			})
 		}},
-		{name: "churn: bridge and park during start", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: bridge and park during start", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
 			r.churn("bridge and park", func(rng *rand.Rand, _ int) error {
 				c, err := r.newCall(switchtest.CallSpec{})
@@ -299,7 +304,7 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
-		{name: "churn: transfer during start", alone: true, full: 1, limit: limit, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: transfer during start", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
 			r.churn("transfer", func(rng *rand.Rand, _ int) error {
 				c, err := r.newCall(switchtest.CallSpec{})
@@ -336,8 +341,8 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
-		{name: "mixed churn", alone: true, full: 1, limit: limit, memory: 96 << 20, run: mixedChurn(false)},
-		{name: "mixed churn, the same calls without streams", alone: true, full: 1, limit: limit, memory: 96 << 20, run: mixedChurn(true)},
+		{name: "mixed churn", alone: true, full: 1, limit: limit, memory: churnMemory, run: mixedChurn(false)},
+		{name: "mixed churn, the same calls without streams", alone: true, full: 1, limit: limit, memory: churnMemory, run: mixedChurn(true)},
 		{name: "churn: reload of the settings", full: 1, limit: limit, run: func(r *round) {
 			r.start(r.agent(agent.Config{Forget: true}), "mono")
 			r.churn("reload", func(*rand.Rand, int) error {

@@ -151,6 +151,10 @@ func (f *flatness) String() string {
 		return "    no samples\n"
 	}
 	first, last := b[0], b[len(b)-1]
+	slopes := "too short for a slope"
+	if last.at-first.at >= 2*time.Minute {
+		slopes = fmt.Sprintf("slope %+.0f KiB an hour, that of the Go heap %+.0f", slope(b, rssOf)/1024, slope(b, heapOf)/1024)
+	}
 	line := func(what string, of func(sample) int) string {
 		most := 0
 		for _, s := range b {
@@ -159,9 +163,8 @@ func (f *flatness) String() string {
 		return fmt.Sprintf("%s first %d, last %d, most %d", what, of(first), of(last), most)
 	}
 	const mib = 1 << 20
-	return fmt.Sprintf("    memory behind a warm-up of %s, over %s: RSS first %.1f, last %.1f MiB, slope %+.0f KiB an hour; Go heap slope %+.0f KiB an hour\n    %s; %s; %s; %s\n    %s\n",
-		first.at.Round(time.Second), (last.at - first.at).Round(time.Second), float64(first.rss)/mib, float64(last.rss)/mib,
-		slope(b, rssOf)/1024, slope(b, heapOf)/1024,
+	return fmt.Sprintf("    memory behind a warm-up of %s, over %s: RSS first %.1f, last %.1f MiB; %s\n    %s; %s; %s; %s\n    %s\n",
+		first.at.Round(time.Second), (last.at - first.at).Round(time.Second), float64(first.rss)/mib, float64(last.rss)/mib, slopes,
 		line("threads", func(s sample) int { return s.threads }), line("descriptors", func(s sample) int { return s.files }),
 		line("goroutines", func(s sample) int { return s.goroutines }), line("rings", func(s sample) int { return s.media }), f.file)
 }

@@ -145,7 +145,7 @@ func reconnectCases() []scenario {
 			}) + " mono")
 			r.fails(6)
 		}},
-		{name: "churn: stop at any instant of a reconnect", alone: true, full: 1, limit: 2 * time.Hour, memory: 32 << 20, run: func(r *round) {
+		{name: "churn: stop at any instant of a reconnect", alone: true, full: 1, limit: 2 * time.Hour, memory: churnMemory, run: func(r *round) {
 			lossy := r.server(func(p *peer) {
 				if p.n%2 == 0 {
 					p.reset()
