@@ -4,7 +4,7 @@
 //
 //	go run ./test/torture                              every case on the stand-in host, bounded: about three minutes
 //	go run ./test/torture -backend freeswitch          the same on FreeSWITCH
-//	go run ./test/torture -full                        the long form: each case many times, long stalls, an hour of churn
+//	go run ./test/torture -full                        the long form: each case many times, long stalls, minutes of each churn
 //	go run ./test/torture -only 'masked|churn'         some cases, by a regular expression
 //	go run ./test/torture -backend freeswitch -only '^mixed churn$' -churn 60m -rate 20
 //	                                                   an hour of calls at a steady rate: does memory stay flat?
@@ -62,13 +62,13 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "build/test/torture", "folder for logs; made anew")
 	flag.BoolVar(&o.full, "full", false, "the long form")
 	flag.StringVar(&only, "only", "", "regular expression of the cases to run")
-	flag.DurationVar(&o.churn, "churn", 0, "how long each kind of churn lasts (4s; with -full 1h)")
+	flag.DurationVar(&o.churn, "churn", 0, "how long each kind of churn lasts (4s; with -full 5m)")
 	flag.IntVar(&o.rate, "rate", 20, "calls a second of mixed churn")
 	flag.DurationVar(&o.pause, "pause", 300*time.Millisecond, "longest pause in the media of others")
 	flag.Parse()
 	if o.churn == 0 {
 		if o.churn = 4 * time.Second; o.full {
-			o.churn = time.Hour
+			o.churn = 5 * time.Minute
 		}
 	}
 	var err error

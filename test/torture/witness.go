@@ -78,6 +78,9 @@ func (w *witness) judge(ctx context.Context, o options) (ear, server time.Durati
 	return ear, server, faults
 }
 
+// counterHalf is how long half of the counter's round lasts, less some: a longer loss is taken for a repetition.
+const counterHalf = counterLast / 2 * time.Second / 8000 / 2
+
 // losses follows what is missing of a call's stream at its server.
 type losses struct {
 	dropped  int // samples that the module has dropped and counted
@@ -99,6 +102,9 @@ func (l *losses) judge(ctx context.Context, sw switchtest.Switch, call switchtes
 			}
 			if overwhelmed() {
 				l.forgiven += dropped - l.dropped
+				if machine.since() > counterHalf { // then a jump ahead looks like one back
+					l.repeated = report.Repeated
+				}
 			}
 			l.dropped = dropped
 		}
