@@ -28,6 +28,9 @@ type pace struct {
 	perSecond float64
 }
 
+// pacedBytes of an event count as much as one more event.
+const pacedBytes = 4096
+
 var defaultPace = pace{burst: 500, perSecond: 1000}
 
 // rest is how long a lane that has run out of its pace waits at least, so that it is not woken for each event.
@@ -182,7 +185,7 @@ func (q *Queue) take() (*Lane, Event) {
 	l.events, l.head = behind(l.events, l.head+1)
 	l.bytes -= e.Size
 	if e.Rank != Life {
-		l.credit--
+		l.credit -= 1 + float64(e.Size)/pacedBytes
 	}
 	q.running++
 	return l, e

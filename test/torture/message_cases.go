@@ -94,6 +94,12 @@ func messageCases() []scenario {
 				p.write(note)
 			}
 		}).run},
+		{name: "server floods with texts of a MiB", memory: 64 << 20, limit: 60e9, run: borneFrom("", func(p *peer) {
+			note := textFrame(`{"type":"note","filler":"` + strings.Repeat("x", 1<<20) + `"}`)
+			for range 100 {
+				p.write(note)
+			}
+		}).run},
 		{name: "server floods with marks", memory: 48 << 20, limit: 60e9, run: borneFrom("", func(p *peer) {
 			for i := range 60000 {
 				p.write(textFrame(fmt.Sprintf(`{"type":"mark","data":{"name":"mark %d"}}`, i)))
