@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-
-	"mod_audio_stream/goside/agent"
 )
 
 // positions follows a counter over one connection or several: where in the caller's speech each message is from, and so how
@@ -102,19 +100,6 @@ func (p *positions) missing() (all []jump) {
 	defer p.mu.Unlock()
 	return append(all, p.jumps...)
 }
-
-// Opened, Received and Closed make it a server's mode.
-func (p *positions) Opened(*agent.Conn) {}
-
-// Received notes audio.
-func (p *positions) Received(_ *agent.Conn, f agent.Frame) {
-	if f.IsBinary() {
-		p.add(f.At, agent.Samples(f.Data))
-	}
-}
-
-// Closed has nothing to do.
-func (p *positions) Closed(*agent.Conn) {}
 
 // frames reads the module's frames until the connection ends or do says no.
 func (p *peer) frames(do func(op ws.OpCode, payload []byte) bool) {

@@ -8,15 +8,18 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/textproto"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
 )
 
 // peer is one TCP connection of the module to a server that misbehaves.
@@ -29,7 +32,25 @@ type peer struct {
 
 // server runs handle for every connection until the round ends, and then closes them all.
 func (r *round) server(handle func(p *peer)) (url string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return r.listen(net.ListenConfig{}, handle)
+}
+
+// narrow is server with as little room in the kernel as can be had: what it does not read is the module's to keep within a
+// second, and not within half a minute.
+func (r *round) narrow(handle func(p *peer)) (url string) {
+	return r.listen(net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) {
+			failed = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096),
+				// the sender's room grows with the segments
+				unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1000))
+		})
+		return errors.Join(err, failed)
+	}}, handle)
+}
+
+func (r *round) listen(how net.ListenConfig, handle func(p *peer)) (url string) {
+	l, err := how.Listen(r.ctx, "tcp", "127.0.0.1:0")
 	r.check("listen", err)
 	var mu sync.Mutex
 	var conns []net.Conn
