@@ -31,7 +31,7 @@ type pace struct {
 // pacedBytes of an event count as much as one more event.
 const pacedBytes = 4096
 
-var defaultPace = pace{burst: 500, perSecond: 1000}
+var defaultPace = pace{burst: 500, perSecond: 500}
 
 // rest is how long a lane that has run out of its pace waits at least, so that it is not woken for each event.
 const rest = 10 * time.Millisecond

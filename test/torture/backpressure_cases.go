@@ -131,7 +131,7 @@ func backpressureCases() []scenario {
 			}
 			panic(abandoned{}) // there is no call any more to look at
 		}},
-		{name: "server never reads and wants marks answered", memory: 32 << 20, limit: time.Minute, run: func(r *round) {
+		{name: "server never reads and wants marks answered", memory: 64 << 20, limit: time.Minute, run: func(r *round) {
 			r.ok("start " + r.narrow(func(p *peer) {
 				if !p.upgrade() {
 					return
