@@ -95,6 +95,13 @@ func (p *positions) count() int {
 	return len(p.list)
 }
 
+// due is the position of the sample that comes next.
+func (p *positions) due() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next
+}
+
 func (p *positions) missing() (all []jump) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
