@@ -128,7 +128,10 @@ func (s *site) expect(ctx context.Context, command, want string) error {
 
 // loopbackCalls makes calls inside FreeSWITCH: one leg is parked, the other plays the steps to it.
 func (s *site) loopbackCalls(ctx context.Context, dir string, n int) error {
-	file := filepath.Join(dir, "steps.wav")
+	file, err := filepath.Abs(filepath.Join(dir, "steps.wav")) // a relative one would be looked for among FreeSWITCH's sounds
+	if err != nil {
+		return err
+	}
 	// FreeSWITCH loses a frame where it opens the file again; that is to be rare
 	if err := agent.WriteWAV(file, slices.Repeat(steps.Samples(8000), 60), 8000, 1); err != nil {
 		return err
