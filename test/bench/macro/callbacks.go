@@ -26,6 +26,7 @@ var states = []struct {
 	{name: "idle"},
 	{name: "collecting garbage", gogc: "1", flood: texts(marks(64), `{"type":"clear"}`)},
 	{name: "all processors busy", flood: texts(audio(10), `{"type":"clear"}`)},
+	{name: "both", gogc: "1", flood: texts(audio(10), marks(64), `{"type":"clear"}`)},
 }
 
 const (

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -49,6 +50,11 @@ func command(args []string) string {
 	for i := 0; i < len(args); i++ {
 		switch args[i] {
 		case "-build", "-module", "-out", "-profile": // places
+			i++
+		case "-peer": // where it lies is this machine's affair
+			if name, path, ok := strings.Cut(args[min(i+1, len(args)-1)], "="); ok {
+				kept = append(kept, args[i], name+"="+filepath.Base(path))
+			}
 			i++
 		default:
 			if strings.ContainsAny(args[i], " {}") {

@@ -39,6 +39,7 @@ type options struct {
 	rounds          int
 	measure, settle time.Duration
 	clears          int
+	capacity        time.Duration
 	floor           string
 	timed           bool
 	profiles        string
@@ -73,6 +74,7 @@ func parse(args []string) (*options, error) {
 	f.DurationVar(&o.measure, "measure", 1200*time.Millisecond, "length of each measurement")
 	f.DurationVar(&o.settle, "settle", 500*time.Millisecond, "wait before each measurement")
 	f.IntVar(&o.clears, "clears", 100, "barge-ins to measure; 0: none")
+	f.DurationVar(&o.capacity, "capacity", time.Minute, "longest search for how many loopback calls with a stream FreeSWITCH carries; 0: none")
 	floor := f.Bool("floor", true, "run the bare send loop beside it")
 	f.BoolVar(&o.timed, "callbacks", true, "time the media callbacks on the stand-in host")
 	f.StringVar(&o.profiles, "profile", "", "folder for profiles of the switch (perf record) in every phase of the first round")

@@ -136,6 +136,10 @@ func add(d *results.Direction, o steps.Order) {
 	d.Other += o.Other
 }
 
+// speakAfter is when the server begins to speak. The module looks for two and a half frames whether somebody else writes to
+// the channel; what comes earlier waits for that, and the wait is caught up with for seconds.
+const speakAfter = 100 * time.Millisecond
+
 // measurePhase runs one phase over the calls of a site.
 func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Run, error) {
 	r := results.Run{Switch: s.kind, Module: s.mod.name, Calls: len(s.uuids), Phase: p.name}
@@ -148,6 +152,7 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		if err := server.WaitCount(len(s.uuids), 30*time.Second); err != nil {
 			return r, err
 		}
+		pause(ctx, speakAfter)
 		server.Play(p.play)
 	}
 	pause(ctx, o.settle)
@@ -157,6 +162,7 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		w.conns = server.Conns()
 	}
 	w.begin()
+	late := s.late(server)
 	before, err := measure.Process(s.sw.Pid())
 	if err != nil {
 		return r, err
@@ -169,6 +175,7 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 	pause(ctx, o.measure)
 	stop()
 	w.end(&r)
+	r.Late = int(s.late(server) - late)
 	selfAfter, err := measure.Process(os.Getpid())
 	if err != nil {
 		return r, err
@@ -199,6 +206,14 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		}
 	}
 	return r, ctx.Err()
+}
+
+// late counts the times that the load was late, in both directions.
+func (s *site) late(server *wsload.Server) int64 {
+	if s.rtp == nil {
+		return server.Late()
+	}
+	return server.Late() + s.rtp.Late()
 }
 
 // inside asks our module for its own figures.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"mod_audio_stream/test/bench/results"
+	"mod_audio_stream/test/bench/wsload"
 	"mod_audio_stream/test/e2e/switchtest"
 )
 
@@ -17,6 +19,11 @@ import (
 func (o *options) all(ctx context.Context, file *results.File) error {
 	if slices.Contains(o.switches, "host") && o.timed {
 		if err := o.callbacks(ctx, file); err != nil {
+			return err
+		}
+	}
+	if o.capacity > 0 {
+		if err := o.findCapacity(ctx, file); err != nil {
 			return err
 		}
 	}
@@ -63,8 +70,11 @@ func (o *options) round(ctx context.Context, file *results.File, kind string, m 
 		}
 		r, err := measurePhase(ctx, o, s, p)
 		r.Round = round
-		if s.rtp != nil {
-			r.Late = int(s.rtp.Late())
+		if err == nil && p.play != wsload.Listen && s.rtp != nil && r.Play.Frames == 0 {
+			r.Failed = "the callers heard nothing"
+		}
+		if err == nil && r.Failed != "" && m.name == ours {
+			err = errors.New(r.Failed)
 		}
 		if err != nil {
 			if m.name == ours {
@@ -75,8 +85,8 @@ func (o *options) round(ctx context.Context, file *results.File, kind string, m 
 		}
 		file.Runs = append(file.Runs, r)
 		tell(&r)
-		if r.Failed != "" {
-			break
+		if err != nil {
+			break // what it left behind is in the way of the next
 		}
 	}
 	if o.clears > 0 && round == 0 && s.rtp != nil && m.name == ours {
@@ -120,6 +130,9 @@ func tell(r *results.Run) {
 	if m := r.Inside; m != nil && c.Frames > 0 {
 		line += fmt.Sprintf(" | inside p50 %.1f p99 %.1f max %.1f ms, %d goroutines, %d GCs, %d underruns, %d dropped", m.CaptureP50, m.CaptureP99, m.CaptureMax,
 			m.Goroutines, m.GCs, m.Underruns, m.Dropped)
+	}
+	if r.Late > 0 {
+		line += fmt.Sprintf(" | the load was late %d times", r.Late)
 	}
 	if r.Failed != "" {
 		line += " | FAILED: " + r.Failed

@@ -73,6 +73,26 @@ func fields(path string) (map[string]string, error) {
 	return f, nil
 }
 
+// Busy is the time that the machine's processors were not idle, and all their time, since boot.
+func Busy() (busy, all time.Duration) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, f := range strings.Fields(line) {
+		if i == 0 || i > 8 { // guests are in user
+			continue
+		}
+		d := time.Duration(number(f)) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+		all += d
+		if i != 4 && i != 5 { // idle, waiting for a disk
+			busy += d
+		}
+	}
+	return busy, all
+}
+
 // Steal is the time that the hypervisor gave to others, of all processors since boot.
 func Steal() time.Duration {
 	b, err := os.ReadFile("/proc/stat")

@@ -18,6 +18,18 @@ type File struct {
 	Floor   []Floor `json:",omitempty"`
 
 	Callbacks []Callbacks `json:",omitempty"`
+	Capacity  []Step      `json:",omitempty"`
+}
+
+// Step is one of the numbers of calls at which the search for the most that are carried stopped to look.
+type Step struct {
+	Calls        int
+	Frames, Lost uint64  // captured, as the server saw them
+	Dropped      uint64  // by the module
+	Busy         float64 // percent of the machine
+	P99          float64 // ms, inside the module
+	Without      float64 // percent of the machine that the same calls took without streams
+	Why          string  `json:",omitempty"` // it is too many
 }
 
 // Callbacks is how long the media callbacks took on the stand-in host while the Go side was in a state.

@@ -21,6 +21,7 @@ const slots = steps.FrameMS
 // pacer sends to every connection in real time, from one thread.
 type pacer struct {
 	mode atomic.Int32
+	late atomic.Int64
 	stop chan struct{}
 
 	mu   sync.Mutex
@@ -50,7 +51,7 @@ func (p *pacer) run() {
 	runtime.LockOSThread() // for good: the thread ends with the goroutine
 	clock := measure.NewTicker(time.Millisecond)
 	for tick := 0; ; tick++ {
-		clock.Wait()
+		late := clock.Wait()
 		select {
 		case <-p.stop:
 			return
@@ -59,6 +60,9 @@ func (p *pacer) run() {
 		mode := Mode(p.mode.Load())
 		if mode == Listen {
 			continue
+		}
+		if late > 5*time.Millisecond {
+			p.late.Add(1)
 		}
 		p.mu.Lock()
 		due := p.slot[tick%slots]

@@ -204,6 +204,9 @@ func (s *Server) Conns() map[int]*Conn {
 // Play sets what is sent to every connection.
 func (s *Server) Play(m Mode) { s.pace.mode.Store(int32(m)) }
 
+// Late counts the times that what Play sends went out more than 5 ms late.
+func (s *Server) Late() int64 { return s.pace.late.Load() }
+
 // Flood writes frames to a connection again and again until stop, or its end, in place of what Play sends.
 func (s *Server) Flood(c *Conn, frames []byte, stop <-chan struct{}) {
 	s.pace.remove(c) // it would wait for the flood
