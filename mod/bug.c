@@ -11,8 +11,8 @@
 #define CALLEE_FRAMES_MAX 5
 #define CALLEE_FRAMES_KEEP 2
 
-/* For what needs a packet's room on the stack: inlined, it would have every callback reach that far down, and every call's
- * thread keep the pages it reached. */
+/* For what needs a packet's room on the stack: inlined, it would have every callback reach that far down, and every
+ * call's thread keep the pages it reached. */
 #define NOT_INLINE __attribute__((noinline))
 
 /* FreeSWITCH stands 0xFF bytes in for audio that is not there (CNG frames, PLC's break), which is the sample -1. A
@@ -114,8 +114,8 @@ static bool read_bug(switch_media_bug_t *bug, void *into, switch_frame_t *frame)
 	return true;
 }
 
-/* READ: a frame that does not go into the ring as it is: of two legs, or unwanted (h is NULL). Returns the samples behind
- * the header, -1 when the bug has no frame. */
+/* READ: a frame that does not go into the ring as it is: of two legs, or unwanted (h is NULL). Returns the samples
+ * behind the header, -1 when the bug has no frame. */
 NOT_INLINE static int64_t read_aside(as_stream_t *s, switch_media_bug_t *bug, as_frame_hdr_t *h, uint32_t channels)
 {
 	int16_t own[SWITCH_RECOMMENDED_BUFFER_SIZE / sizeof(int16_t)];
@@ -183,8 +183,8 @@ static int16_t add_saturated(int16_t a, int16_t b)
 	return (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
 }
 
-/* The frame that is handed on: out holds `took` samples of the server's audio, mono, and gets n of all channels, over or
- * instead of what was written to the channel. */
+/* The frame that is handed on: out holds `took` samples of the server's audio, mono, and gets n of all channels, over
+ * or instead of what was written to the channel. */
 static void overlay(int16_t *out, uint32_t took, const int16_t *src, uint32_t n, uint32_t channels, bool replace)
 {
 	memset(out + took, 0, (n - took) * sizeof(*out));

@@ -1,10 +1,10 @@
 /*
  * The memory that FreeSWITCH gives a media bug. Half of a stream's would be that, and most of it is never used.
  *
- * A bug of FreeSWITCH 1.10 (struct switch_media_bug, src/include/private/switch_core_pvt.h) holds room for one packet of
- * the channel's write side and for two legs side by side, 24 KiB, of which a bug with our flags touches nothing: that
- * is for SMBF_WRITE_STREAM and SMBF_STEREO. It is cleared when the bug is made, so every page of it is there. Pages that
- * are zeros give their memory back to the system here, and are zeros again whenever somebody looks at them.
+ * A bug of FreeSWITCH 1.10 (struct switch_media_bug, src/include/private/switch_core_pvt.h) holds room for one packet
+ * of the channel's write side and for two legs side by side, 24 KiB, of which a bug with our flags touches nothing:
+ * that is for SMBF_WRITE_STREAM and SMBF_STEREO. It is cleared when the bug is made, so every page of it is there.
+ * Pages that are zeros give their memory back to the system here, and are zeros again whenever somebody looks at them.
  */
 #include <sys/mman.h>
 #include <unistd.h>

@@ -15,31 +15,39 @@ func main() {
 	macro := flag.String("macro", "build/bench/macro.json", "figures of the macro benchmark")
 	micro := flag.String("micro", "build/bench/micro.txt", "output of the micro benchmarks; left out when it is not there")
 	out := flag.String("out", "test/bench/RESULTS.md", "where the report goes")
+	limits := flag.String("limits", "test/bench/limits.txt", "what is known to limit figures that are not reached, a line each: key: text")
 	flag.Parse()
-	if err := run(*macro, *micro, *out); err != nil {
+	if err := run(*macro, *micro, *limits, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
 	}
 }
 
-func run(macro, micro, out string) error {
+func run(macro, micro, limits, out string) error {
 	f, err := results.Read(macro)
 	if err != nil {
 		return fmt.Errorf("%w (make bench-macro makes it)", err)
 	}
+	text, err := os.ReadFile(micro)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
 	var b strings.Builder
 	head(&b, f)
+	if err := writeTargets(&b, f, string(text), limits); err != nil {
+		return err
+	}
 	for _, part := range sections(f) {
 		cost(&b, part)
 		timing(&b, part)
 	}
+	failed(&b, f)
 	floor(&b, f)
 	clears(&b, f)
 	callbacks(&b, f)
-	if text, err := os.ReadFile(micro); err == nil {
+	capacity(&b, f)
+	if len(text) > 0 {
 		microTable(&b, string(text))
-	} else if !os.IsNotExist(err) {
-		return err
 	}
 	return os.WriteFile(out, []byte(b.String()), 0o644)
 }
@@ -121,8 +129,8 @@ func cost(b *strings.Builder, s section) {
 }
 
 func timing(b *strings.Builder, s section) {
-	b.WriteString("| | captured: frames | lost / twice / silent | ms p50 | p99 | max | inside the module p50 | p99 | max | dropped by the module | heard: lost / twice / silent | ms p50 | p99 | max | underruns | goroutines |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | captured: frames | lost / twice / silent | ms p50 | p99 | max | inside the module p50 | p99 | max | dropped by the module | heard: lost / twice / silent | ms p50 | p99 | max | underruns | goroutines | load late |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range s.groups {
 		frames := g.Total(func(r *results.Run) uint64 { return r.Capture.Frames })
 		if frames == 0 {
@@ -160,13 +168,16 @@ func timing(b *strings.Builder, s section) {
 		} else {
 			b.WriteString(" | | | |")
 		}
-		fmt.Fprintf(b, " %s | %s |\n", whole(func(m *results.Module) float64 { return float64(m.Underruns) }), whole(func(m *results.Module) float64 { return float64(m.Goroutines) }))
+		fmt.Fprintf(b, " %s | %s | %d |\n", whole(func(m *results.Module) float64 { return float64(m.Underruns) }), whole(func(m *results.Module) float64 { return float64(m.Goroutines) }),
+			g.Total(func(r *results.Run) uint64 { return uint64(r.Late) }))
 	}
 	b.WriteString("\n")
 	if s.groups[0].Switch != "freeswitch" {
 		b.WriteString("Latency is from the earliest of a call's frames: these callers are not seen from outside.\n\n")
 	} else {
 		b.WriteString("Latency is from the caller's packet to the server's read, FreeSWITCH's own timer included, and from the server's write to the\n" +
-			"caller's packet. A frame that FreeSWITCH itself did not get in time shows as lost and silent.\n\n")
+			"caller's packet. A frame that FreeSWITCH itself did not get in time shows as lost and silent. The server has spoken for some hundred ms\n" +
+			"when counting begins and goes on speaking until it has ended, so neither beginning nor end of speech is among what is heard; underruns are the module's\n" +
+			"count since the streams' start, of gaps behind which more followed. Where the load itself was more than 5 ms late, it may have made them.\n\n")
 	}
 }

@@ -47,6 +47,38 @@ func callbacks(b *strings.Builder, f *results.File) {
 	b.WriteString("\n")
 }
 
+func capacity(b *strings.Builder, f *results.File) {
+	if len(f.Capacity) == 0 {
+		return
+	}
+	b.WriteString("## How many calls FreeSWITCH carries with a stream on each\n\nLoopback calls, two legs each of which one plays a file, added until frames are lost or the processors are busy. Most of it is\nFreeSWITCH's own part, which the last column shows.\n\n" +
+		"| calls | frames | lost | dropped by the module | ms inside the module, p99 | machine busy | the same calls without streams | |\n|---|---|---|---|---|---|---|---|\n")
+	for _, s := range f.Capacity {
+		fmt.Fprintf(b, "| %d | %d | %d | %d | %.1f | %.0f %% | %.0f %% | %s |\n", s.Calls, s.Frames, s.Lost, s.Dropped, s.P99, s.Busy, s.Without, s.Why)
+	}
+	b.WriteString("\n")
+}
+
+// failed says which phases a module could not do.
+func failed(b *strings.Builder, f *results.File) {
+	seen := map[string]bool{}
+	for i := range f.Runs {
+		r := &f.Runs[i]
+		line := fmt.Sprintf("- %s, %d calls, %s: %s\n", r.Module, r.Calls, r.Phase, r.Failed)
+		if r.Failed == "" || seen[line] {
+			continue
+		}
+		if len(seen) == 0 {
+			b.WriteString("## What could not be measured\n\n")
+		}
+		seen[line] = true
+		b.WriteString(line)
+	}
+	if len(seen) > 0 {
+		b.WriteString("\n")
+	}
+}
+
 var (
 	benchLine = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.+)$`)
 	figure    = regexp.MustCompile(`([\d.]+) (\S+)`)
