@@ -27,7 +27,8 @@ type Doorbell struct {
 	waiting bool
 	rung    bool // and Wait has not returned for it
 	closed  bool
-	look    [1]unix.PollFd // kept, so that waiting allocates nothing
+	look    [1]unix.PollFd // kept, as is the next, so that neither waiting nor ringing allocates
+	one     [8]byte
 }
 
 var _ host.Doorbell = (*Doorbell)(nil)
@@ -68,8 +69,8 @@ func (d *Doorbell) Ring() {
 		return
 	}
 	d.rung = true
-	one := [8]byte{1}
-	_, _ = unix.Write(d.fd, one[:]) // EAGAIN means that it has been rung already
+	d.one[0] = 1
+	_, _ = unix.Write(d.fd, d.one[:]) // EAGAIN means that it has been rung already
 }
 
 // RingIfArmed is what a media thread does after it has stored its news.
