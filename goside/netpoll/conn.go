@@ -111,8 +111,8 @@ func (c *Conn) Close() error {
 			break
 		}
 	}
-	c.in.deadline(time.Time{}, nil) // no timer is left
-	c.out.deadline(time.Time{}, nil)
+	c.in.deadline(c.p, time.Time{}, nil) // no timer is left
+	c.out.deadline(c.p, time.Time{}, nil)
 	c.wakeReader()
 	c.out.tell()
 	return nil
@@ -263,7 +263,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	if c.refs.Load()&closedBit != 0 {
 		return net.ErrClosed
 	}
-	c.in.deadline(t, c.wakeReader)
+	c.in.deadline(c.p, t, c.wakeReader)
 	return nil
 }
 
@@ -272,7 +272,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if c.refs.Load()&closedBit != 0 {
 		return net.ErrClosed
 	}
-	c.out.deadline(t, c.out.tell)
+	c.out.deadline(c.p, t, c.out.tell)
 	return nil
 }
 

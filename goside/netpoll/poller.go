@@ -12,6 +12,7 @@ package netpoll
 
 import (
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 	"unsafe"
@@ -27,6 +28,10 @@ const batch = 128
 
 // Poller watches sockets. Poll and Wait belong to one goroutine at a time; everything else may be called from anywhere.
 type Poller struct {
+	// OnPanic is told of a panic that nobody else has recovered; what it belongs to is ended. Set before the first
+	// connection; any goroutine.
+	OnPanic func(recovered any, stack []byte)
+
 	ep     int
 	kicker int // an eventfd that ends Wait
 	events [batch]unix.EpollEvent
@@ -51,7 +56,7 @@ func New() (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Poller{ep: ep}
+	p := &Poller{ep: ep, OnPanic: func(any, []byte) {}}
 	if p.kicker, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, errors.Join(err, unix.Close(ep))
 	}
@@ -127,6 +132,15 @@ func (p *Poller) handle(n int) {
 func drain(eventfd int) {
 	var count [8]byte
 	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(eventfd), uintptr(unsafe.Pointer(&count)), uintptr(len(count)))
+}
+
+// survived is for deferring: it recovers, tells, and does what is to be done then.
+func (p *Poller) survived(then func()) {
+	if r := recover(); r != nil {
+		defer then()
+		defer func() { _ = recover() }() // what panics even in telling can only be left alone
+		p.OnPanic(r, debug.Stack())
+	}
 }
 
 // kick ends Wait: something happened that the kernel does not know of.

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mod_audio_stream/goside/fault"
 )
 
 // side is one direction of a socket: what is known of its readiness, and its deadline.
@@ -29,7 +31,7 @@ func (s *side) tell() {
 }
 
 // deadline sets when late becomes true; passed is called then, on any goroutine.
-func (s *side) deadline(t time.Time, passed func()) {
+func (s *side) deadline(p *Poller, t time.Time, passed func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.timer != nil {
@@ -49,14 +51,23 @@ func (s *side) deadline(t time.Time, passed func()) {
 	}
 	set := s.set
 	s.timer = time.AfterFunc(left, func() {
-		s.mu.Lock()
-		current := s.set == set
-		if current {
-			s.late.Store(true)
-		}
-		s.mu.Unlock()
-		if current {
-			passed()
-		}
+		defer func() { // whatever happens: somebody waits for it
+			if s.pass(set) {
+				passed()
+			}
+		}()
+		defer p.survived(func() {})
+		fault.At("socket-deadline")
 	})
+}
+
+// pass has the deadline that was the set-th pass, unless there is another one by now.
+func (s *side) pass(set uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set != set {
+		return false
+	}
+	s.late.Store(true)
+	return true
 }

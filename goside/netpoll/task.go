@@ -3,6 +3,8 @@ package netpoll
 import (
 	"io"
 	"iter"
+
+	"mod_audio_stream/goside/fault"
 )
 
 // budget is how much a task may read, in bytes, each time that the poller's goroutine runs it. One that reads more is
@@ -133,6 +135,8 @@ func (c *Conn) runTask() {
 
 // runOff is the goroutine of a task that has left the poller's, until its socket is drained.
 func (c *Conn) runOff() {
+	defer c.p.survived(c.abandon)
+	fault.At("task")
 	t := c.task
 	t.off = true
 	for again := true; again; {
@@ -147,15 +151,23 @@ func (c *Conn) runOff() {
 	}
 }
 
+// abandon closes the connection of a task that nobody has resumed because of a panic. The task, which would wait for
+// ever, sees that.
+func (c *Conn) abandon() {
+	c.p.mu.Lock()
+	c.task.off, c.task.state = false, idle
+	c.p.mu.Unlock()
+	_ = c.Close() // it reports nothing but a second call
+	c.wakeReader()
+}
+
 // resume runs a task until it gives control back. A panic that it has not recovered ends it and its connection, and nothing
 // else: on this goroutine are the readers of all the others.
 func (c *Conn) resume() (v verdict, more bool) {
-	defer func() {
-		if recover() != nil {
-			v, more = parked, false
-			_ = c.Close() // it reports nothing but a second call
-		}
-	}()
+	defer c.p.survived(func() {
+		v, more = parked, false
+		_ = c.Close() // it reports nothing but a second call
+	})
 	return c.task.next()
 }
 

@@ -1,6 +1,11 @@
 package playback
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+
+	"mod_audio_stream/goside/fault"
+)
 
 // From the queue to the ring: resampled to what the channel plays, and shortened or stretched where the pace asks for it.
 
@@ -67,10 +72,21 @@ func (p *Player) alarm() {
 	switch {
 	case p.reserve == 0:
 	case p.due == nil:
-		p.due = time.AfterFunc(p.reserve, p.observer.Due)
+		p.due = time.AfterFunc(p.reserve, p.reserved)
 	default:
 		p.due.Reset(p.reserve)
 	}
+}
+
+// reserved is the alarm.
+func (p *Player) reserved() {
+	defer func() {
+		if r := recover(); r != nil {
+			p.observer.Panicked(r, debug.Stack())
+		}
+	}()
+	fault.At("reserve")
+	p.observer.Due()
 }
 
 // gathering reports that n samples are too few to be spliced, that more may follow, and that the caller has enough to hear

@@ -58,6 +58,8 @@ type Observer interface {
 	Mark(name, status string, played time.Duration)
 	// Due: Player.Serve is to be called now. Without the player's lock, on a goroutine of its own.
 	Due()
+	// Panicked: so has that goroutine.
+	Panicked(recovered any, stack []byte)
 }
 
 type mark struct {

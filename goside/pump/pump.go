@@ -53,6 +53,7 @@ func Start(bell host.Doorbell, window time.Duration, broken func(what any, stack
 	p := &Pump{bell: bell, broken: broken, stop: make(chan struct{}), ended: make(chan struct{})}
 	p.streams.Store(new([]Stream))
 	p.SetWindow(window)
+	bell.Poller().OnPanic = broken
 	go p.run()
 	return p
 }

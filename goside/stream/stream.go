@@ -283,6 +283,9 @@ func (o observer) Playback(status string, played, queued time.Duration) {
 	}
 }
 
+// Panicked implements playback.Observer.
+func (o observer) Panicked(recovered any, stack []byte) { o.s.fail("playback", recovered, stack) }
+
 // Due implements playback.Observer.
 func (o observer) Due() {
 	defer o.s.guard("playback's timer")

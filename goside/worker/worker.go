@@ -127,14 +127,21 @@ func (l *Lane) Post(e Event) bool {
 func (l *Lane) line() {
 	l.ready = true
 	if wait := l.wait(); wait > 0 {
-		time.AfterFunc(wait, func() {
-			l.q.mu.Lock()
-			defer l.q.mu.Unlock()
-			l.enter()
-		})
+		time.AfterFunc(wait, l.rested)
 		return
 	}
 	l.enter()
+}
+
+// rested is the end of a lane's rest.
+func (l *Lane) rested() {
+	defer func() { // whatever happens: nobody else would put it there
+		l.q.mu.Lock()
+		defer l.q.mu.Unlock()
+		l.enter()
+	}()
+	defer l.q.recovered()
+	fault.At("rest")
 }
 
 func (l *Lane) enter() {

@@ -10,4 +10,4 @@ faults: $(BUILD)/test/fshost ## have every goroutine and every export of the mod
 	$(MAKE) --no-print-directory BUILD=$(FAULTS_BUILD) GO_TAGS='$(GO_TAGS),faults' $(FAULTS_BUILD)/mod_audio_stream.so
 	FAULTS_SO='$(abspath $(FAULTS_BUILD)/mod_audio_stream.so)' FSHOST='$(abspath $(BUILD)/test/fshost)' \
 		$(GO) test -count=1 -timeout 5m ./test/faults
-	$(GO) test -count=1 -race -tags faults -timeout 5m -run Fault ./goside/worker ./goside/module ./goside/wsclient
+	$(GO) test -count=1 -race -tags faults -timeout 5m -run Fault ./goside/worker ./goside/module ./goside/wsclient ./goside/netpoll

@@ -86,6 +86,25 @@ var cases = []fault{
 		wav := strings.Replace(agent.StreamAudio("wav", 8000, wavFile()), `"data":{`, `"data":{"play":true,`, 1)
 		r.check("send", conn(r, s).SendText(wav))
 	}, then: fails},
+	{place: "task", provoke: func(r *rig, stream string) { // what inflates is read on a goroutine of its own
+		start(r, stream, r.server.URL("/"), "STREAM_MESSAGE_DEFLATE", "false", "STREAM_NO_RECONNECT", "true")
+	}, then: ends},
+	{place: "reserve", provoke: func(r *rig, stream string) {
+		s := serverOf(r, agent.Config{})
+		start(r, stream, s.URL("/"))
+		r.check("send", conn(r, s).SendBinary(make([]byte, 320)))
+	}, then: fails},
+	{place: "rest", provoke: func(r *rig, stream string) {
+		s := serverOf(r, agent.Config{})
+		start(r, stream, s.URL("/"))
+		c := conn(r, s)
+		for range 2000 {
+			r.check("send", c.SendText("{}"))
+		}
+	}, then: func(r *rig, stream string) {
+		r.ok("uuid_audio_stream " + r.calls[0].UUID() + " name=" + stream + " stop")
+		ends(r, stream)
+	}},
 	{place: "cancel", provoke: func(r *rig, stream string) { // a server that says nothing, and a stop
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		r.check("listen", err)

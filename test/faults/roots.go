@@ -127,8 +127,8 @@ func commentText(doc *ast.CommentGroup) string {
 	return b.String()
 }
 
-// callback is the function that a call starts on a goroutine of its own: time.AfterFunc, context.AfterFunc, and the Go of
-// a sync.WaitGroup.
+// callback is the function that a call starts on a goroutine of its own: time.AfterFunc, context.AfterFunc, the Go of a
+// sync.WaitGroup, and the Run of a connection, which is a coroutine.
 func callback(call *ast.CallExpr) ast.Expr {
 	sel, ok := call.Fun.(*ast.SelectorExpr)
 	switch {
@@ -136,6 +136,10 @@ func callback(call *ast.CallExpr) ast.Expr {
 		return call.Args[1]
 	case ok && sel.Sel.Name == "Go" && len(call.Args) == 1:
 		return call.Args[0]
+	case ok && sel.Sel.Name == "Run" && len(call.Args) == 1:
+		if fn, ok := call.Args[0].(*ast.FuncLit); ok {
+			return fn
+		}
 	}
 	return nil
 }

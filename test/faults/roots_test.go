@@ -7,7 +7,7 @@ import (
 
 // elsewhere are the places whose panic a call cannot bring about, since nothing that a call does lasts so long: they are
 // in the unit tests of their packages, with the same tag.
-var elsewhere = []string{"part", "unload-deadline", "worker-deadline"}
+var elsewhere = []string{"part", "unload-deadline", "worker-deadline", "socket-deadline"}
 
 // A goroutine without a recover ends the switch and every call in it with its first panic. Each must have one, must have a
 // place where a test can make it panic, and must be among those that are made to.
