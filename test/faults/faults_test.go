@@ -87,7 +87,8 @@ var cases = []fault{
 		r.check("send", conn(r, s).SendText(wav))
 	}, then: fails},
 	{place: "task", provoke: func(r *rig, stream string) { // what inflates is read on a goroutine of its own
-		start(r, stream, r.server.URL("/"), "STREAM_MESSAGE_DEFLATE", "false", "STREAM_NO_RECONNECT", "true")
+		s := serverOf(r, agent.Config{Deflate: true})
+		start(r, stream, s.URL("/"), "STREAM_MESSAGE_DEFLATE", "false", "STREAM_NO_RECONNECT", "true")
 	}, then: ends},
 	{place: "reserve", provoke: func(r *rig, stream string) {
 		s := serverOf(r, agent.Config{})

@@ -90,13 +90,13 @@ func messageCases() []scenario {
 		}).run},
 		{name: "server floods with texts of 16 KiB", memory: 64 << 20, limit: 60e9, run: borneFrom("", func(p *peer) {
 			note := textFrame(`{"type":"note","filler":"` + strings.Repeat("x", 16<<10) + `"}`)
-			for range 2000 {
+			for range 600 {
 				p.write(note)
 			}
 		}).run},
 		{name: "server floods with texts of a MiB", memory: 64 << 20, limit: 60e9, run: borneFrom("", func(p *peer) {
 			note := textFrame(`{"type":"note","filler":"` + strings.Repeat("x", 1<<20) + `"}`)
-			for range 100 {
+			for range 12 {
 				p.write(note)
 			}
 		}).run},
@@ -113,7 +113,7 @@ func messageCases() []scenario {
 			}
 		}).run},
 		{name: "server floods with clears", limit: 60e9, run: borneFrom("", func(p *peer) {
-			for range 5000 {
+			for range 300 {
 				p.write(frame(true, 0, ws.OpBinary, strings.Repeat("\x01\x01", 160)))
 				p.write([]byte(strings.Repeat(string(textFrame(`{"type":"clear"}`)), 10)))
 			}
