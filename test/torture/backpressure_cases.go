@@ -138,24 +138,25 @@ func backpressureCases() []scenario {
 			}
 			panic(abandoned{}) // there is no call any more to look at
 		}},
-		{name: "server never reads and wants marks answered", memory: 64 << 20, limit: time.Minute, run: func(r *round) {
-			r.ok("start " + r.narrow(func(p *peer) {
-				if !p.upgrade() {
-					return
-				}
-				mark := string(textFrame(`{"type":"mark","data":{"name":"` + strings.Repeat("m", 1000) + `"}}`))
-				for range 200 {
-					_ = p.SetWriteDeadline(time.Now().Add(5 * time.Second))
-					if !p.write([]byte(strings.Repeat(mark, 100))) {
-						break
+		{name: "server never reads and wants marks answered", memory: 96 << 20, // 16 MiB of events that wait, as much again for the collector, and the switch's
+			limit: time.Minute, run: func(r *round) {
+				r.ok("start " + r.narrow(func(p *peer) {
+					if !p.upgrade() {
+						return
 					}
-				}
-				p.hold()
-			}) + " mono")
-			r.pass(3 * time.Second)
-			r.ok("stop")
-			r.last(r.lastKind())
-		}},
+					mark := string(textFrame(`{"type":"mark","data":{"name":"` + strings.Repeat("m", 1000) + `"}}`))
+					for range 200 {
+						_ = p.SetWriteDeadline(time.Now().Add(5 * time.Second))
+						if !p.write([]byte(strings.Repeat(mark, 100))) {
+							break
+						}
+					}
+					p.hold()
+				}) + " mono")
+				r.pass(3 * time.Second)
+				r.ok("stop")
+				r.last(r.lastKind())
+			}},
 		{name: "operator sends texts that nobody reads", memory: 32 << 20, limit: time.Minute, run: func(r *round) {
 			r.ok("start " + r.narrow(func(p *peer) {
 				if p.upgrade() {

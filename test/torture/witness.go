@@ -43,6 +43,7 @@ func newWitness(ctx context.Context, sw switchtest.Switch) (*witness, error) {
 	if err := w.call.WaitHeard(ctx, heard); err != nil {
 		return nil, fmt.Errorf("the witness hears nothing: %w", err)
 	}
+	w.lost.judge(ctx, sw, w.call, "default", w.mode.track(witnessPath).report()) // what was before is no case's
 	return w, nil
 }
 
