@@ -58,11 +58,14 @@ func (r *round) across(refused int, vars map[string]string) (*outage, int64, sta
 	r.check("originate", err)
 	o := &outage{}
 	r.ok("start " + r.server(o.serve(refused)) + " mono metadata")
+	r.eventually("audio on the first connection", func() bool { return o.first.count() > 0 })
+	early := r.stats().FramesDropped["connectBuffer"] // before the first connection stood
 	r.eventually("audio on the second connection", func() bool { return o.second.count() > 50 })
 	if n := o.metadata.Load(); n != 2 {
 		r.errorf("%d of two connections had the metadata first", n)
 	}
 	s := r.stats()
+	s.FramesDropped["connectBuffer"] -= early
 	excused := int64(r.call.Missed(r.ctx)+int(s.FramesDropped["ringFull"])) * 160 // what the switch or the ring did not get
 	within := int64(0)
 	for _, j := range append(o.first.missing(), o.second.missing()...) {
