@@ -46,6 +46,7 @@ type options struct {
 	config          map[string]string
 
 	servers map[bool]*wsload.Server // by whether with TLS
+	cannot  map[string]bool         // by module and phase: what a peer has failed in
 }
 
 func main() {
@@ -60,7 +61,7 @@ func main() {
 }
 
 func parse(args []string) (*options, error) {
-	o := &options{config: map[string]string{}}
+	o := &options{config: map[string]string{}, cannot: map[string]bool{}}
 	f := flag.NewFlagSet("macro", flag.ContinueOnError)
 	build := f.String("build", "build", "folder with mod_audio_stream.so, test/fshost and bench/sendloop; results and logs go to bench in it")
 	path := f.String("module", "", "our module; default <build>/mod_audio_stream.so")

@@ -149,7 +149,7 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		if err := s.startStreams(ctx, func(i int) string { return server.URL(i, p.rate) }, p.rate); err != nil {
 			return r, err
 		}
-		if err := server.WaitCount(len(s.uuids), 30*time.Second); err != nil {
+		if err := server.WaitCount(len(s.uuids), 15*time.Second); err != nil {
 			return r, err
 		}
 		pause(ctx, speakAfter)

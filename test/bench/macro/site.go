@@ -18,6 +18,7 @@ import (
 	"mod_audio_stream/goside/agent"
 	"mod_audio_stream/test/bench/callload"
 	"mod_audio_stream/test/bench/steps"
+	"mod_audio_stream/test/bench/wsload"
 	"mod_audio_stream/test/e2e/switchtest"
 )
 
@@ -230,6 +231,22 @@ func (s *site) startStreams(ctx context.Context, address func(i int) string, rat
 func (s *site) stopStreams(ctx context.Context) error {
 	for _, id := range s.uuids {
 		if err := s.expect(ctx, s.mod.command+" "+id+" stop", "+OK"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tidy takes away what a phase that failed has left: streams that never connected, and connections of both servers.
+func (s *site) tidy(ctx context.Context, o *options) error {
+	for _, id := range s.uuids {
+		if _, err := s.sw.API(ctx, s.mod.command+" "+id+" stop"); err != nil { // there may be nothing to stop
+			return err
+		}
+	}
+	for _, server := range o.servers {
+		server.Play(wsload.Listen)
+		if err := server.WaitCount(0, 5*time.Second); err != nil {
 			return err
 		}
 	}
