@@ -108,6 +108,7 @@ enum { SWITCH_CODEC_FLAG_ENCODE = (1 << 0), SWITCH_CODEC_FLAG_DECODE = (1 << 1) 
 typedef struct switch_core_session switch_core_session_t;
 typedef struct switch_channel switch_channel_t;
 typedef struct switch_media_bug switch_media_bug_t;
+typedef struct switch_buffer switch_buffer_t;
 typedef struct switch_event switch_event_t;
 typedef struct switch_event_node switch_event_node_t;
 typedef void (*switch_event_callback_t)(switch_event_t *);
@@ -418,6 +419,14 @@ void switch_core_media_bug_flush(switch_media_bug_t *bug);
 switch_core_session_t *switch_core_media_bug_get_session(switch_media_bug_t *bug);
 switch_frame_t *switch_core_media_bug_get_write_replace_frame(switch_media_bug_t *bug);
 void switch_core_media_bug_set_write_replace_frame(switch_media_bug_t *bug, switch_frame_t *frame);
+
+/* ---- functions: buffer ---- */
+
+switch_size_t switch_buffer_len(switch_buffer_t *buffer);
+switch_size_t switch_buffer_inuse(switch_buffer_t *buffer);
+switch_size_t switch_buffer_peek_zerocopy(switch_buffer_t *buffer, const void **ptr);
+switch_size_t switch_buffer_write(switch_buffer_t *buffer, const void *data, switch_size_t datalen);
+void switch_buffer_zero(switch_buffer_t *buffer);
 
 /* ---- functions: codec and resampler ---- */
 

@@ -153,7 +153,12 @@ static void capture(as_stream_t *s, switch_media_bug_t *bug)
 
 		/* reading with fill off would hand out fill bytes for ever once the buffer is empty */
 		switch_core_media_bug_inuse(bug, &caller, &none);
-		if (caller < impl.decoded_bytes_per_packet) break;
+		if (caller < impl.decoded_bytes_per_packet) {
+			/* FreeSWITCH fills the buffer from one end to the other; flushed while it is empty, it begins at the
+			 * start again, and the rest of its memory is never touched (bug_memory.c) */
+			if (!caller) switch_core_media_bug_flush(bug);
+			break;
+		}
 
 		if (!mute) h = as_ring_reserve(ring, impl.decoded_bytes_per_packet * s->legs);
 		if (h && s->legs == 1)

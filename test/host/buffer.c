@@ -1,10 +1,14 @@
 /* The byte queue behind a media bug and the write path, and the recursive mutex. Nothing here locks for the caller. */
 #include "host.h"
 
-void buffer_init(host_buffer_t *b, size_t max)
+void buffer_init(host_buffer_t *b, size_t start, size_t max)
 {
 	memset(b, 0, sizeof(*b));
 	b->max = max;
+	if (!start) return;
+	b->data = calloc(1, start);
+	STRICT(b->data, "out of memory");
+	b->alloc = start;
 }
 
 void buffer_free(host_buffer_t *b)
@@ -42,6 +46,39 @@ size_t buffer_read(host_buffer_t *b, void *data, size_t len)
 	if (len > b->used) len = b->used;
 	if (len) memcpy(data, b->data, len);
 	return buffer_toss(b, len);
+}
+
+/* FreeSWITCH's, of which a module gets at the one in a media bug */
+
+switch_size_t switch_buffer_len(switch_buffer_t *buffer)
+{
+	STRICT_PTR(buffer);
+	return buffer->alloc;
+}
+
+switch_size_t switch_buffer_inuse(switch_buffer_t *buffer)
+{
+	STRICT_PTR(buffer);
+	return buffer->used;
+}
+
+switch_size_t switch_buffer_peek_zerocopy(switch_buffer_t *buffer, const void **ptr)
+{
+	STRICT_PTR(buffer);
+	*ptr = buffer->used ? buffer->data : NULL;
+	return buffer->used;
+}
+
+switch_size_t switch_buffer_write(switch_buffer_t *buffer, const void *data, switch_size_t datalen)
+{
+	STRICT_PTR(buffer);
+	return buffer_write(buffer, data, datalen);
+}
+
+void switch_buffer_zero(switch_buffer_t *buffer)
+{
+	STRICT_PTR(buffer);
+	buffer->used = 0;
 }
 
 void mutex_init_recursive(pthread_mutex_t *m)

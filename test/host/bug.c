@@ -11,8 +11,9 @@
 #define MAGIC_CLOSED 0xb06c105eu
 #define MAGIC_DEAD 0xb06deadbu
 
-enum { MAX_BUFFER = 1024 * 512 }; /* MAX_BUG_BUFFER of switch_core_media_bug.c */
-enum { TOMBS = 256 };             /* closed bugs that are kept, 24 KiB each */
+/* MAX_BUG_BUFFER of switch_core_media_bug.c; SWITCH_BUFFER_START_FRAMES of switch_core_pvt.h */
+enum { MAX_BUFFER = 1024 * 512, START_FRAMES = 50 };
+enum { TOMBS = 256 }; /* closed bugs that are kept, 24 KiB each */
 
 static pthread_mutex_t tombs_mutex = PTHREAD_MUTEX_INITIALIZER;
 static switch_media_bug_t *tombs[TOMBS]; /* the bugs closed last: a late use is recognised */
@@ -116,6 +117,7 @@ switch_status_t bug_add(switch_core_session_t *s, const char *function, const ch
 						switch_media_bug_t **out)
 {
 	switch_media_bug_t *bug;
+	size_t bytes;
 
 	if (!channel_ready(&s->channel, true) &&
 		switch_channel_perform_pre_answer(&s->channel, HOST_HERE) != SWITCH_STATUS_SUCCESS) {
@@ -135,10 +137,15 @@ switch_status_t bug_add(switch_core_session_t *s, const char *function, const ch
 	snprintf(bug->target, sizeof(bug->target), "%s", target ? target : "N/A");
 	mutex_init_recursive(&bug->read_mutex);
 	mutex_init_recursive(&bug->write_mutex);
-	buffer_init(&bug->raw_read, MAX_BUFFER);
-	buffer_init(&bug->raw_write, MAX_BUFFER);
 	bug->has_read = bug->flags & (SMBF_READ_STREAM | HOST_SMBF_READ_PING);
 	bug->has_write = bug->flags & SMBF_WRITE_STREAM;
+	pthread_mutex_lock(&s->impl_mutex);
+	bytes = s->read_impl.decoded_bytes_per_packet;
+	pthread_mutex_unlock(&s->impl_mutex);
+	buffer_init(&bug->raw_read, bug->has_read ? bytes * START_FRAMES : 0, MAX_BUFFER);
+	buffer_init(&bug->raw_write, 0, MAX_BUFFER);
+	if (bug->has_read) bug->raw_read_buffer = &bug->raw_read;
+	if (bug->has_write) bug->raw_write_buffer = &bug->raw_write;
 	acct_add(ACCT_BUG, bug, bug->function, 0);
 	pthread_mutex_lock(&tombs_mutex);
 	live++;

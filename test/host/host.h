@@ -46,12 +46,12 @@ struct fspr_thread_mutex_t {
 
 /* ---- buffer.c: byte queue and recursive mutex ---- */
 
-typedef struct host_buffer {
+typedef struct switch_buffer {
 	uint8_t *data;
 	size_t used, alloc, max; /* bytes */
 } host_buffer_t;
 
-void buffer_init(host_buffer_t *b, size_t max);
+void buffer_init(host_buffer_t *b, size_t start, size_t max); /* start: bytes that are there, and zeros, from now on */
 void buffer_free(host_buffer_t *b);
 size_t buffer_write(host_buffer_t *b, const void *data,
 					size_t len); /* 0 when max would be passed: nothing is written */
@@ -303,6 +303,7 @@ void sink_write(switch_core_session_t *s, const void *data, uint32_t bytes);
 /* ---- media bug (bug.c) ---- */
 
 struct switch_media_bug {
+	switch_buffer_t *raw_write_buffer, *raw_read_buffer; /* in front, as in FreeSWITCH; NULL without that stream */
 	_Atomic uint32_t magic;
 	switch_core_session_t *session;
 	switch_media_bug_t *next;

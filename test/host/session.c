@@ -198,7 +198,7 @@ switch_core_session_t *session_create(const host_originate_t *o, char *why, size
 	pthread_mutex_init(&s->hook_mutex, NULL);
 	mutex_init_recursive(&s->media_mutex);
 	pthread_rwlock_init(&s->bug_rwlock, NULL);
-	buffer_init(&s->raw_write_buffer, 0);
+	buffer_init(&s->raw_write_buffer, 0, 0);
 	s->raw_read_frame.data = s->raw_read_data;
 	s->raw_read_frame.buflen = HOST_FRAME_BYTES;
 	s->raw_write_frame.data = s->raw_write_data;

@@ -64,6 +64,12 @@ switch_status_t switch_core_media_bug_read(switch_media_bug_t *bug, switch_frame
 	return SWITCH_STATUS_SUCCESS;
 }
 
+void switch_core_media_bug_flush(switch_media_bug_t *bug)
+{
+	(void)bug;
+	there = false;
+}
+
 switch_frame_t *switch_core_media_bug_get_write_replace_frame(switch_media_bug_t *bug)
 {
 	(void)bug;
@@ -77,6 +83,11 @@ void switch_core_media_bug_set_write_replace_frame(switch_media_bug_t *bug, swit
 }
 
 /* ---- the rest of the shim ---- */
+
+void as_bug_memory(switch_media_bug_t *bug)
+{
+	(void)bug;
+}
 
 bool as_pacer_wrote(as_stream_t *s)
 {

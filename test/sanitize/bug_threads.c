@@ -97,6 +97,11 @@ switch_status_t switch_core_media_bug_read(switch_media_bug_t *bug, switch_frame
 	return SWITCH_STATUS_SUCCESS;
 }
 
+void switch_core_media_bug_flush(switch_media_bug_t *bug)
+{
+	CHECK(!bug->waiting, "frames are flushed");
+}
+
 switch_frame_t *switch_core_media_bug_get_write_replace_frame(switch_media_bug_t *bug)
 {
 	return bug->in;
@@ -105,6 +110,11 @@ switch_frame_t *switch_core_media_bug_get_write_replace_frame(switch_media_bug_t
 void switch_core_media_bug_set_write_replace_frame(switch_media_bug_t *bug, switch_frame_t *frame)
 {
 	bug->out = frame;
+}
+
+void as_bug_memory(switch_media_bug_t *bug)
+{
+	(void)bug;
 }
 
 /* The pacer is a thread of the module's own; none of the threads here is. */
