@@ -34,36 +34,55 @@ bool as_pacer_wrote(as_stream_t *s)
 	return true;
 }
 
-static void codec_close(as_stream_t *s)
+/* The L16 codecs that silence frames are labelled with, one for each kind of channel. L16 has no state, and one thread
+ * uses them: all channels of a kind share one, for a codec of FreeSWITCH brings a memory pool of 8 KiB. */
+typedef struct kind {
+	struct kind *next;
+	switch_codec_t codec;
+	uint32_t rate, channels, ptime_us;
+	uint32_t frame_bytes;
+} kind_t;
+
+static kind_t *kinds; /* pacer thread only; freed when it ends */
+
+static void free_kinds(void)
 {
-	if (s->pacer_codec_ready) switch_core_codec_destroy(&s->pacer_codec);
-	s->pacer_codec_ready = false;
+	kind_t *k;
+
+	while ((k = kinds)) {
+		kinds = k->next;
+		switch_core_codec_destroy(&k->codec);
+		free(k);
+	}
 }
 
-/* The L16 codec that the silence frame is labelled with, made again when a re-INVITE changed rate or ptime. */
-static bool codec_ready(as_stream_t *s, const switch_codec_implementation_t *impl)
+/* NULL where there is nothing to write with. */
+static kind_t *kind_of(const switch_codec_implementation_t *impl)
 {
+	uint32_t rate = impl->actual_samples_per_second;
 	uint32_t ptime = impl->microseconds_per_packet > 0 ? (uint32_t)impl->microseconds_per_packet : DEFAULT_PTIME_US;
 	uint32_t channels = impl->number_of_channels ? impl->number_of_channels : 1;
+	uint32_t bytes = (uint32_t)((uint64_t)rate * ptime / 1000000) * channels * (uint32_t)sizeof(int16_t);
+	kind_t *k;
 
-	if (s->pacer_codec_ready && s->pacer_rate == impl->actual_samples_per_second && s->pacer_channels == channels &&
-		s->pacer_ptime_us == ptime)
-		return true;
-	codec_close(s);
-	if (!impl->actual_samples_per_second) return false;
-	memset(&s->pacer_codec, 0, sizeof(s->pacer_codec));
+	if (!bytes || bytes > SWITCH_RECOMMENDED_BUFFER_SIZE) return NULL;
+	for (k = kinds; k; k = k->next) {
+		if (k->rate == rate && k->channels == channels && k->ptime_us == ptime) return k;
+	}
+	if (!(k = calloc(1, sizeof(*k)))) return NULL;
 	/* no pool given: the codec makes its own and destroy frees it */
-	if (switch_core_codec_init(&s->pacer_codec, "L16", NULL, NULL, impl->actual_samples_per_second, (int)(ptime / 1000),
-							   (int)channels, SWITCH_CODEC_FLAG_ENCODE | SWITCH_CODEC_FLAG_DECODE, NULL,
-							   NULL) != SWITCH_STATUS_SUCCESS)
-		return false;
-	s->pacer_codec_ready = true;
-	s->pacer_rate = impl->actual_samples_per_second;
-	s->pacer_channels = channels;
-	s->pacer_ptime_us = ptime;
-	s->pacer_frame_bytes =
-		(uint32_t)((uint64_t)impl->actual_samples_per_second * ptime / 1000000) * channels * (uint32_t)sizeof(int16_t);
-	return s->pacer_frame_bytes > 0 && s->pacer_frame_bytes <= SWITCH_RECOMMENDED_BUFFER_SIZE;
+	if (switch_core_codec_init(&k->codec, "L16", NULL, NULL, rate, (int)(ptime / 1000), (int)channels,
+							   SWITCH_CODEC_FLAG_ENCODE | SWITCH_CODEC_FLAG_DECODE, NULL,
+							   NULL) != SWITCH_STATUS_SUCCESS) {
+		free(k);
+		return NULL;
+	}
+	k->rate = rate;
+	k->channels = channels;
+	k->ptime_us = ptime;
+	k->frame_bytes = bytes;
+	k->next = kinds;
+	return kinds = k;
 }
 
 /*
@@ -93,20 +112,22 @@ static void write_silence(as_stream_t *s)
 	switch_core_session_t *session = switch_core_session_locate(s->uuid);
 	switch_codec_implementation_t impl;
 	switch_frame_t frame;
+	kind_t *kind;
 
 	if (!session) return;
 	memset(&impl, 0, sizeof(impl));
 	switch_core_session_get_write_impl(session, &impl);
-	if (switch_channel_media_ready(switch_core_session_get_channel(session)) && codec_ready(s, &impl)) {
+	if (switch_channel_media_ready(switch_core_session_get_channel(session)) && (kind = kind_of(&impl))) {
 		memset(&frame, 0, sizeof(frame));
-		memset(silence, 0, s->pacer_frame_bytes);
-		frame.codec = &s->pacer_codec;
+		memset(silence, 0, kind->frame_bytes);
+		frame.codec = &kind->codec;
 		frame.data = silence;
 		frame.buflen = sizeof(silence);
-		frame.datalen = s->pacer_frame_bytes;
-		frame.samples = s->pacer_frame_bytes / (uint32_t)sizeof(int16_t) / s->pacer_channels;
-		frame.rate = s->pacer_rate;
-		frame.channels = s->pacer_channels;
+		frame.datalen = kind->frame_bytes;
+		frame.samples = kind->frame_bytes / (uint32_t)sizeof(int16_t) / kind->channels;
+		frame.rate = kind->rate;
+		frame.channels = kind->channels;
+		s->pacer_ptime_us = kind->ptime_us;
 		frame.timestamp = timestamp(s, session, frame.samples);
 		switch_core_session_write_frame(session, &frame, SWITCH_IO_FLAG_NONE, 0);
 	}
@@ -153,7 +174,6 @@ static void remove_closed(void)
 	pthread_mutex_unlock(&lock);
 	while ((s = gone)) {
 		gone = s->pacer_next;
-		codec_close(s);
 		as_stream_unref(s);
 	}
 }
@@ -174,7 +194,7 @@ static void *run(void *unused)
 		s = list; /* new streams go in front; those behind stay where they are */
 		end = stopping;
 		pthread_mutex_unlock(&lock);
-		if (end) return NULL;
+		if (end) break;
 
 		for (; s; s = s->pacer_next) {
 			int64_t due = serve(s, (int64_t)as_now_ns());
@@ -195,6 +215,8 @@ static void *run(void *unused)
 		}
 		pthread_mutex_unlock(&lock);
 	}
+	free_kinds();
+	return NULL;
 }
 
 bool as_pacer_start(void)

@@ -35,11 +35,9 @@ typedef struct as_stream {
 
 	/* pacer thread only (mod/pacer.c) */
 	struct as_stream *pacer_next;
-	int64_t pacer_due_ns; /* 0: not pacing */
-	switch_codec_t pacer_codec;
-	bool pacer_codec_ready;
-	uint32_t pacer_rate, pacer_channels, pacer_ptime_us, pacer_frame_bytes;
-	uint32_t pacer_ts; /* RTP timestamp of the last frame written, 0: none */
+	int64_t pacer_due_ns;    /* 0: not pacing */
+	uint32_t pacer_ptime_us; /* of the channel, as last written to; 0: not yet */
+	uint32_t pacer_ts;       /* RTP timestamp of the last frame written, 0: none */
 } as_stream_t;
 
 static inline uint64_t as_now_ns(void)
