@@ -13,7 +13,7 @@ enum {
 	off_play_underruns = offsetof(as_playout_t, underruns), off_play_rate = offsetof(as_playout_t, rate),
 	off_play_made_for = offsetof(as_playout_t, made_for),
 	off_play_taken_ns = offsetof(as_playout_t, taken_ns), off_play_frame = offsetof(as_playout_t, frame),
-	off_play_size = offsetof(as_playout_t, size), off_play_data = offsetof(as_playout_t, data),
+	off_play_size = offsetof(as_playout_t, size), off_play_data_at = offsetof(as_playout_t, data_at), size_play = sizeof(as_playout_t),
 	off_media_id = offsetof(as_media_t, id), off_media_capture = offsetof(as_media_t, capture),
 	off_media_playout = offsetof(as_media_t, playout), off_media_closed = offsetof(as_media_t, closed),
 	off_media_mute = offsetof(as_media_t, mute), off_media_dtmf = offsetof(as_media_t, dtmf),
@@ -47,7 +47,8 @@ type (
 	_ [-(int(unsafe.Offsetof(playoutRing{}.takenNS)) ^ C.off_play_taken_ns)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.frame)) ^ C.off_play_frame)]byte
 	_ [-(int(unsafe.Offsetof(playoutRing{}.size)) ^ C.off_play_size)]byte
-	_ [-(int(unsafe.Sizeof(playoutRing{})) ^ C.off_play_data)]byte
+	_ [-(int(unsafe.Offsetof(playoutRing{}.dataAt)) ^ C.off_play_data_at)]byte
+	_ [-(int(unsafe.Sizeof(playoutRing{})) ^ C.size_play)]byte
 	_ [-(int(unsafe.Offsetof(mediaBlock{}.capture)) ^ C.off_media_capture)]byte
 	_ [-(int(unsafe.Offsetof(mediaBlock{}.playout)) ^ C.off_media_playout)]byte
 	_ [-(int(unsafe.Offsetof(mediaBlock{}.closed)) ^ C.off_media_closed)]byte

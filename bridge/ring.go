@@ -80,13 +80,14 @@ type playoutRing struct {
 	frame     atomic.Uint32 // media thread
 	_         [cacheLine - 44]byte
 	size      uint32
-	_         [cacheLine - 4]byte
+	dataAt    uint32
+	_         [cacheLine - 8]byte
 }
 
 func (p *playoutRing) space() int { return int(uint64(p.size) - (p.tail.Load() - p.done.Load())) }
 
 func (p *playoutRing) data() []int16 {
-	return unsafe.Slice((*int16)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))), p.size)
+	return unsafe.Slice((*int16)(unsafe.Add(unsafe.Pointer(p), p.dataAt)), p.size)
 }
 
 func (p *playoutRing) put(samples []int16) int {

@@ -63,7 +63,7 @@ func BenchmarkCaptureRingEmpty(b *testing.B) {
 
 func BenchmarkPlayoutRing(b *testing.B) {
 	p := (*playoutRing)(memory(unsafe.Sizeof(playoutRing{}) + 2*2048))
-	p.size = 2048
+	p.size, p.dataAt = 2048, uint32(unsafe.Sizeof(*p))
 	frame := make([]int16, 160)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -186,14 +186,18 @@ typedef struct as_playout {
 	_Atomic uint64_t taken_ns;  /* CLOCK_MONOTONIC of the last callback */
 	_Atomic uint32_t frame;     /* samples that it wanted */
 	/* never changes */
-	_Alignas(AS_CACHE_LINE) uint32_t size; /* of data, samples; a power of two */
-	uint32_t reserved;
-	_Alignas(AS_CACHE_LINE) int16_t data[];
+	_Alignas(AS_CACHE_LINE) uint32_t size; /* samples; a power of two */
+	uint32_t data_at;                      /* bytes from here to the samples; as_playout_init: right behind */
 } as_playout_t;
 
 _Static_assert(offsetof(as_playout_t, head) == 64 && offsetof(as_playout_t, size) == 128 &&
-				   offsetof(as_playout_t, data) == 192,
+				   offsetof(as_playout_t, data_at) == 132 && sizeof(as_playout_t) == 192,
 			   "Go maps the ring by these offsets");
+
+static inline int16_t *as_playout_data(as_playout_t *p)
+{
+	return (int16_t *)(void *)((uint8_t *)p + p->data_at);
+}
 
 enum { AS_PLAYOUT_MIX = 0, AS_PLAYOUT_REPLACE = 1 };
 
@@ -201,6 +205,7 @@ static inline void as_playout_init(as_playout_t *p, uint32_t size, uint32_t rate
 {
 	memset(p, 0, sizeof(*p));
 	p->size = size;
+	p->data_at = sizeof(*p);
 	atomic_store_explicit(&p->wake_at, UINT64_MAX, memory_order_relaxed);
 	atomic_store_explicit(&p->rate, rate, memory_order_relaxed);
 	atomic_store_explicit(&p->made_for, rate, memory_order_relaxed);
@@ -219,7 +224,7 @@ static inline void as_playout_put(as_playout_t *p, const int16_t *src, uint32_t 
 {
 	uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
 
-	for (uint32_t i = 0; i < n; i++) p->data[(tail + i) & (p->size - 1)] = src[i];
+	for (uint32_t i = 0; i < n; i++) as_playout_data(p)[(tail + i) & (p->size - 1)] = src[i];
 	/* release: the samples are there before the media thread sees the new tail */
 	atomic_store_explicit(&p->tail, tail + n, memory_order_release);
 }
@@ -259,8 +264,8 @@ static inline uint32_t as_playout_take(as_playout_t *p, int16_t *out, uint32_t n
 	if (!have) return 0;
 	at = (uint32_t)(head & (p->size - 1));
 	first = p->size - at < have ? p->size - at : have;
-	memcpy(out, p->data + at, first * sizeof(*out));
-	memcpy(out + first, p->data, (have - first) * sizeof(*out));
+	memcpy(out, as_playout_data(p) + at, first * sizeof(*out));
+	memcpy(out + first, as_playout_data(p), (have - first) * sizeof(*out));
 	/* acq_rel: the copy is finished before head moves; a clear that came first makes this fail and the copy void */
 	if (!atomic_compare_exchange_strong_explicit(&p->head, &expect, head + have, memory_order_acq_rel,
 												 memory_order_acquire)) {

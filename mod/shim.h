@@ -21,6 +21,7 @@
 typedef struct as_stream {
 	as_media_t media;
 	_Atomic uint32_t refs; /* bug, Go, pacer; each drops its own with as_stream_unref */
+	size_t mapped;         /* bytes that the stream and all that belongs to it take (streams.c) */
 	char *uuid;
 	switch_media_bug_t *bug; /* valid while the session is located and media.closed is 0 */
 	uint32_t legs;

@@ -2,6 +2,8 @@
  * The streams' memory and the slots that ids point to. An id is a slot's number and its generation, so that one kept
  * too long finds nothing instead of somebody else's stream.
  */
+#include <sys/mman.h>
+
 #include "shim.h"
 
 #define SLOTS 16384 /* streams at once; a slot costs 16 bytes */
@@ -18,6 +20,16 @@ static uint32_t used;
 static uint32_t fresh;      /* slots from here on were never used */
 static uint32_t first_free; /* 1 + the first slot given back; 0: none */
 
+/*
+ * A stream's memory is one mapping of its own. What every frame touches is in front, side by side; behind it lies what
+ * most streams touch little of or nothing: the capture ring beyond its first frames, the samples of the other rings,
+ * room for a packet of any size. Pages that are never touched cost nothing, and all goes back to the system with the
+ * stream.
+ */
+typedef struct {
+	size_t uuid, playout, callee, capture, playout_data, callee_data, out_samples, end;
+} layout_t;
+
 static uint32_t round_up_pow2(uint32_t n)
 {
 	uint32_t p = 1;
@@ -28,17 +40,25 @@ static uint32_t round_up_pow2(uint32_t n)
 
 static void stream_free(as_stream_t *s)
 {
-	free(s->media.capture);
-	free(s->media.playout);
-	free(s->callee);
-	free(s->out_samples);
-	free(s->uuid);
-	free(s);
+	munmap(s, s->mapped);
 }
 
-static void *aligned(size_t bytes)
+/* Takes room for one of the parts. */
+static size_t room(layout_t *l, size_t bytes)
 {
-	return aligned_alloc(AS_CACHE_LINE, (bytes + AS_CACHE_LINE - 1) & ~(size_t)(AS_CACHE_LINE - 1));
+	size_t at = (l->end + AS_CACHE_LINE - 1) & ~(size_t)(AS_CACHE_LINE - 1);
+
+	l->end = at + bytes;
+	return at;
+}
+
+static as_playout_t *playout_at(as_stream_t *s, size_t header, size_t data, uint32_t samples, uint32_t rate)
+{
+	as_playout_t *p = (as_playout_t *)(void *)((uint8_t *)s + header);
+
+	as_playout_init(p, samples, rate);
+	p->data_at = (uint32_t)(data - header);
+	return p;
 }
 
 /* A stream with two references: the bug's and Go's. callee_samples and playout_samples 0: without that ring. NULL: no
@@ -46,27 +66,29 @@ static void *aligned(size_t bytes)
 as_stream_t *as_stream_new(const char *uuid, uint32_t capture_bytes, uint32_t callee_samples, uint32_t playout_samples,
 						   uint32_t write_rate)
 {
-	as_stream_t *s = aligned(sizeof(*s));
 	uint32_t i, ring_bytes = round_up_pow2(capture_bytes), play = round_up_pow2(playout_samples),
 				callee = round_up_pow2(callee_samples);
+	layout_t l = {.end = sizeof(as_stream_t)};
+	as_stream_t *s;
 
-	if (!s) return NULL;
-	memset(s, 0, sizeof(*s));
+	l.uuid = room(&l, strlen(uuid) + 1);
+	if (playout_samples) l.playout = room(&l, sizeof(as_playout_t));
+	if (callee_samples) l.callee = room(&l, sizeof(as_playout_t));
+	l.capture = room(&l, sizeof(as_ring_t) + ring_bytes);
+	if (callee_samples) l.callee_data = room(&l, callee * sizeof(int16_t));
+	if (playout_samples) l.playout_data = room(&l, play * sizeof(int16_t));
+	if (playout_samples) l.out_samples = room(&l, SWITCH_RECOMMENDED_BUFFER_SIZE);
+	s = mmap(NULL, l.end, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* zeros */
+	if (s == MAP_FAILED) return NULL;
+	s->mapped = l.end;
 	atomic_init(&s->refs, 2);
-	s->uuid = strdup(uuid);
-	s->media.capture = aligned(sizeof(as_ring_t) + ring_bytes);
-	if (!s->uuid || !s->media.capture) goto fail;
+	s->uuid = strcpy((char *)s + l.uuid, uuid);
+	s->media.capture = (as_ring_t *)(void *)((uint8_t *)s + l.capture);
 	as_ring_init(s->media.capture, ring_bytes);
-	if (callee_samples) {
-		s->callee = aligned(sizeof(as_playout_t) + callee * sizeof(int16_t));
-		if (!s->callee) goto fail;
-		as_playout_init(s->callee, callee, write_rate);
-	}
+	if (callee_samples) s->callee = playout_at(s, l.callee, l.callee_data, callee, write_rate);
 	if (playout_samples) {
-		s->media.playout = aligned(sizeof(as_playout_t) + play * sizeof(int16_t));
-		s->out_samples = malloc(SWITCH_RECOMMENDED_BUFFER_SIZE);
-		if (!s->media.playout || !s->out_samples) goto fail;
-		as_playout_init(s->media.playout, play, write_rate);
+		s->media.playout = playout_at(s, l.playout, l.playout_data, play, write_rate);
+		s->out_samples = (int16_t *)(void *)((uint8_t *)s + l.out_samples);
 	}
 
 	pthread_mutex_lock(&lock);
