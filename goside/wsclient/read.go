@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	readBuffer = 4 << 10  // bytes
+	readBuffer = 1 << 10  // bytes
 	readStep   = 64 << 10 // bytes; memory follows what has arrived in such steps, never what a header announces
 	keepBytes  = 64 << 10 // bytes; larger message buffers are given back after use
 )
