@@ -166,6 +166,7 @@ func (m *Module) start(uuid string, cmd command.Command) (err error) {
 	m.streams[k] = s
 	m.all[s] = struct{}{}
 	m.started.Add(1)
+	m.tidier.littered()
 	return nil
 }
 

@@ -52,6 +52,7 @@ type Module struct {
 	past stats.Report // the sum of the streams that have ended, under mu
 
 	started, failed atomic.Uint64 // streams since load
+	tidier          *tidier
 
 	metricsMu sync.Mutex
 	metrics   *metrics.Server // nil: off
@@ -62,6 +63,9 @@ func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 	m := &Module{host: h, dialect: protocol.Native(), born: time.Now(), streams: map[key]*stream.Stream{},
 		all: map[*stream.Stream]struct{}{}, temp: tempfiles.New(h.TempDir())}
 	m.ended.L = &m.mu
+	m.tidier = newTidier(func(r any, stack []byte) {
+		m.log(host.LevelError, "internal error in collecting garbage: %v\n%s", r, stack)
+	})
 	set := m.apply(params)
 	m.sweep()
 	m.workers = worker.New(set.Workers, func(r any, stack []byte) {
@@ -71,6 +75,7 @@ func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 		m.log(host.LevelError, "internal error in the pump, which goes on: %v\n%s", what, stack)
 	})
 	m.serveMetrics(set.MetricsAddr)
+	rehearse(m.tidier.free)
 	m.log(host.LevelNotice, "version %s, Go %s, in FreeSWITCH %s", Version, strings.TrimPrefix(runtime.Version(), "go"), h.Version())
 	return m
 }
@@ -138,6 +143,7 @@ func (m *Module) Stop(deadline time.Duration) (left int) {
 	})
 	step("the end of the metrics page", func() { m.serveMetrics("") })
 	step("the end of the pump", m.pump.Stop)
+	step("the last collection", m.tidier.close)
 	step("the removal of temporary files", func() {
 		if err := m.temp.Close(); err != nil {
 			m.log(host.LevelWarning, "temporary files were not removed: %v", err)
@@ -275,6 +281,7 @@ func (m *Module) forget(s *stream.Stream) {
 		m.past.Add(&last)
 	}
 	m.ended.Broadcast()
+	m.tidier.littered()
 }
 
 // running lists the streams in the order of channel and name.

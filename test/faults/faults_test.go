@@ -122,6 +122,10 @@ var cases = []fault{
 		oneOfBothFailed(r)
 	}},
 	{place: "pump"},
+	{place: "tidy", provoke: startHere, then: func(r *rig, stream string) {
+		r.ok("uuid_audio_stream " + r.calls[0].UUID() + " name=" + stream + " stop")
+		ends(r, stream)
+	}},
 	{place: "worker", provoke: startHere, then: func(r *rig, stream string) {
 		r.ok("uuid_audio_stream " + r.calls[0].UUID() + " name=" + stream + " stop")
 		ends(r, stream)
