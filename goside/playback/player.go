@@ -29,7 +29,7 @@ const prime = 20 * time.Millisecond
 // reserve is how long the first audio waits when there is not more than prime and this of it: a server that sends frame by
 // frame in real time is late by some milliseconds now and then, and whoever writes to the channel takes the first frame as
 // soon as it is there. Without a reserve every stream's first late frame is a gap.
-const reserve = 10 * time.Millisecond
+const reserve = 6 * time.Millisecond
 
 // resampleMargin is how many samples more than the ratio of the rates says a resampler may give: one input sample's
 // worth, at most 48 kHz from 8 kHz, and room to round.
