@@ -99,12 +99,12 @@ func (s *Session) Hangup() {
 	}
 }
 
-// End hangs up and takes the session away.
+// End takes the session away and hangs up: whoever hears of the hang-up finds it gone.
 func (s *Session) End() {
-	s.Hangup()
 	s.host.mu.Lock()
-	defer s.host.mu.Unlock()
 	delete(s.host.sessions, s.UUID)
+	s.host.mu.Unlock()
+	s.Hangup()
 }
 
 // Medias are the media bugs attached so far, the closed ones too, in order.
