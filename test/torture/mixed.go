@@ -21,6 +21,10 @@ import (
 // it shows whether memory stays flat. Its calls have no caller: FreeSWITCH's null endpoint, or the stand-in's own media, so
 // that the driver needs little of the machine.
 
+// linger is how long a server that does not look at its connection keeps it: longer than a call lasts, and not to the end
+// of an hour, for which there are not enough descriptors.
+const linger = 5 * time.Second
+
 // desks is how many commands are under way at once.
 const desks = 12
 
@@ -65,11 +69,11 @@ func newMixed(r *round) *mixed {
 		r.server(after(func(p *peer) { // closes in order
 			p.pass(time.Duration(rand.IntN(300)) * time.Millisecond)
 			p.write(frame(true, 0, 8, "\x03\xe8"))
-			p.hold()
+			p.pass(linger)
 		})),
 		r.server(func(p *peer) { // never reads
 			if p.upgrade() {
-				p.hold()
+				p.pass(linger)
 			}
 		}),
 	}
