@@ -27,6 +27,12 @@ func brokenBy(name string, code int, handle func(p *peer)) scenario {
 	return s
 }
 
+// within gives a case a bound of memory of its own, in bytes.
+func within(memory int64, s scenario) scenario {
+	s.memory = memory
+	return s
+}
+
 // stayedAway checks that nothing was tried again.
 func (r *round) stayedAway() {
 	for _, ev := range r.sw.Events().Module(r.call.UUID(), "default") {
@@ -174,12 +180,13 @@ func connectionCases() []scenario {
 			}
 			p.hold()
 		})),
-		brokenBy("server sends fragments of one byte without end", 12, after(func(p *peer) {
+		// A message of 4 MiB, what it outgrew on its way there, and as much again until that is collected.
+		within(24<<20, brokenBy("server sends fragments of one byte without end", 12, after(func(p *peer) {
 			p.write(frame(false, 0, ws.OpText, "x"))
 			for some := repeat(frame(false, 0, ws.OpContinuation, "x"), 10000); p.write(some); {
 			}
 			p.hold()
-		})),
+		}))),
 		borneFrom("server sends a million empty fragments", func(p *peer) {
 			p.write(frame(false, 0, ws.OpBinary, ""))
 			for range 100 {
