@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -92,6 +93,19 @@ func (r *round) over(c switchtest.Call) error {
 		}
 	}
 	return nil
+}
+
+// whileStarting starts a stream on a call and moves the call at the same time.
+func (r *round) whileStarting(c switchtest.Call, url string, move func() error) error {
+	var wg sync.WaitGroup
+	var started, moved error
+	wg.Go(func() {
+		reply, err := r.on(c, "start "+url+" stereo")
+		started = replied(reply, err)
+	})
+	wg.Go(func() { moved = move() })
+	wg.Wait()
+	return errors.Join(started, moved)
 }
 
 func churnCases() []scenario {
@@ -270,23 +284,16 @@ func churnCases() []scenario {
 				if err != nil {
 					return err
 				}
-				var wg sync.WaitGroup
-				var started, moved error
-				wg.Go(func() {
-					reply, err := r.on(c, "start "+s.URL("/")+" stereo")
-					started = replied(reply, err)
-				})
-				wg.Go(func() {
+				if err := r.whileStarting(c, s.URL("/"), func() error {
 					time.Sleep(time.Duration(rng.IntN(5)) * time.Millisecond)
-					if _, moved = r.sw.API(r.ctx, "uuid_bridge "+c.UUID()+" "+other.UUID()); moved != nil {
-						return
+					if _, err := r.sw.API(r.ctx, "uuid_bridge "+c.UUID()+" "+other.UUID()); err != nil {
+						return err
 					}
 					time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
-					_, moved = r.sw.API(r.ctx, "uuid_park "+c.UUID())
-				})
-				wg.Wait()
-				if started != nil || moved != nil {
-					return fmt.Errorf("start: %w, bridge: %w", started, moved)
+					_, err := r.sw.API(r.ctx, "uuid_park "+c.UUID())
+					return err
+				}); err != nil {
+					return err
 				}
 				for _, call := range []switchtest.Call{c, other} {
 					select {
@@ -311,25 +318,18 @@ func churnCases() []scenario {
 				if err != nil {
 					return err
 				}
-				var wg sync.WaitGroup
-				var started, moved error
-				wg.Go(func() {
-					reply, err := r.on(c, "start "+s.URL("/")+" stereo")
-					started = replied(reply, err)
-				})
-				wg.Go(func() {
+				if err := r.whileStarting(c, s.URL("/"), func() error {
 					time.Sleep(time.Duration(rng.IntN(5)) * time.Millisecond)
 					for range 1 + rng.IntN(2) {
 						reply, err := r.sw.API(r.ctx, "uuid_transfer "+c.UUID()+" transferred XML default")
-						if moved = replied(reply, err); moved != nil {
-							return
+						if err := replied(reply, err); err != nil {
+							return err
 						}
 						time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
 					}
-				})
-				wg.Wait()
-				if started != nil || moved != nil {
-					return fmt.Errorf("start: %w, transfer: %w", started, moved)
+					return nil
+				}); err != nil {
+					return err
 				}
 				reply, err := r.on(c, "stop")
 				if err := replied(reply, err); err != nil {
