@@ -3,8 +3,6 @@
 package module
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,22 +10,13 @@ import (
 	"mod_audio_stream/goside/fault"
 )
 
-// arm gives the order to panic at a place.
-func arm(t *testing.T, place string) {
-	dir := t.TempDir()
-	t.Setenv(fault.Folder, dir)
-	if err := os.WriteFile(filepath.Join(dir, place), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestFaultAtTheDeadlineOfAnUnloadIsLoggedAndItEnds(t *testing.T) {
 	r := newRig(t, nil)
 	deaf := r.serve(agent.Config{HoldReads: true}) // its goodbye takes longer than the deadline
 	r.add("a", nil)
 	r.want("a", start(deaf), ok)
 	r.event("a", "default", "connect", "")
-	arm(t, "unload-deadline")
+	fault.Arm(t, "unload-deadline")
 	r.stop(200 * time.Millisecond)
 	r.line("internal error in the deadline of an unload: injected at unload-deadline")
 	if n := r.lasts("")["a/default"]; n != 1 {

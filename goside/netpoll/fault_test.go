@@ -5,7 +5,6 @@ package netpoll
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,11 +12,7 @@ import (
 )
 
 func TestFaultAtADeadlineIsToldAndTheDeadlinePasses(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv(fault.Folder, dir)
-	if err := os.WriteFile(filepath.Join(dir, "socket-deadline"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fault.Arm(t, "socket-deadline")
 	p := start(t)
 	told := make(chan any, 1)
 	p.OnPanic = func(r any, _ []byte) { told <- r }

@@ -4,8 +4,6 @@ package wsclient
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,11 +27,7 @@ func (s *stuck) Close() error {
 }
 
 func TestFaultAtTheDeadlineOfPartingIsToldAndTheSocketIsClosed(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv(fault.Folder, dir)
-	if err := os.WriteFile(filepath.Join(dir, "part"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fault.Arm(t, "part")
 	s := &stuck{script: &script{in: bytes.NewReader(closeOf(1000, ""))}, closed: make(chan struct{})}
 	told := make(chan string, 1)
 	c := newConn(withDefaults(Config{OnPanic: func(r any, stack []byte) { told <- r.(string) + "\n" + string(stack) }}), s, s, upgraded{})
