@@ -287,10 +287,7 @@ func (o observer) Playback(status string, played, queued time.Duration) {
 func (o observer) Panicked(recovered any, stack []byte) { o.s.fail("playback", recovered, stack) }
 
 // Due implements playback.Observer.
-func (o observer) Due() {
-	defer o.s.guard("playback's timer")
-	o.s.p.Pump.Wake()
-}
+func (o observer) Due() { o.s.p.Pump.Wake() }
 
 // signalIdle tells the owner that playback may have come to its end.
 func (s *Stream) signalIdle() {
