@@ -86,14 +86,10 @@ func (m *Module) apply(params map[string]string) settings.Module {
 	for _, w := range warnings {
 		m.log(host.LevelWarning, "audio_stream.conf: %s", w)
 	}
-	m.set.Store(&set)
+	before := m.set.Swap(&set)
 	// Both are put back where a reload takes them away.
-	// The pump keeps one while it sleeps (pump.sleepUntil): one more than the runtime would take, and two at least.
-	if set.GOMAXPROCS > 0 {
-		runtime.GOMAXPROCS(max(2, set.GOMAXPROCS))
-	} else {
-		runtime.SetDefaultGOMAXPROCS()
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	if before == nil || before.GOMAXPROCS != set.GOMAXPROCS { // it stops the world, each time
+		setProcessors(set.GOMAXPROCS)
 	}
 	if set.MemoryLimit > 0 {
 		debug.SetMemoryLimit(set.MemoryLimit)
@@ -104,6 +100,17 @@ func (m *Module) apply(params map[string]string) settings.Module {
 		m.pump.SetWindow(set.Window)
 	}
 	return set
+}
+
+// setProcessors sets GOMAXPROCS; 0: one more than the runtime would take, for the pump keeps one while it sleeps
+// (pump.sleepUntil). So it is two at least.
+func setProcessors(n int) {
+	if n > 0 {
+		runtime.GOMAXPROCS(max(2, n))
+		return
+	}
+	runtime.SetDefaultGOMAXPROCS()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 }
 
 // reload reads the XML again. Running streams keep what they were started with.
