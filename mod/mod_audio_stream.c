@@ -42,6 +42,7 @@ static switch_status_t mod_audio_stream_load(switch_loadable_module_interface_t 
 		complain("no eventfd could be made (too many open files? raise ulimit -n)");
 		return SWITCH_STATUS_TERM;
 	}
+	as_prefault();
 	for (events = 0; events < EVENT_COUNT; events++) {
 		if (switch_event_reserve_subclass(EVENTS[events]) == SWITCH_STATUS_SUCCESS) continue;
 		complain("its event names are taken: is another mod_audio_stream loaded?");

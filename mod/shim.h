@@ -91,6 +91,9 @@ void as_call_command(char *uuid, char *line, as_text_t *reply);
 void as_call_module_command(char *line, as_text_t *reply);
 void as_call_break(char *uuid);
 
+/* prefault.c */
+void as_prefault(void);
+
 /* go_runtime.c */
 bool as_go_runtime_start(const char **why);
 
