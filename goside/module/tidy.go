@@ -12,9 +12,13 @@ import (
 // A start leaves about as much garbage as the stream keeps, and the stacks of what connected it. After that nothing is allocated,
 // so Go has no reason to collect it, for hours perhaps. So it is done when things have gone quiet, and what is free then goes
 // back to the system. A switch on which they never do gets it now and then all the same.
+//
+// Within a burst garbage lies between what is kept, and keeps its pages. So Go may add a quarter to what is in use, and not, as
+// by default, as much again and 4 MiB at least, before it collects: then the next start uses the last one's garbage.
 const (
 	tidyQuiet = 300 * time.Millisecond
 	tidyLate  = 5 * time.Second
+	gcPercent = 25
 )
 
 // rehearse collects some garbage of every size that streams leave. Go makes its lists of each size's memory when they are first
