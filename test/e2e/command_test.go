@@ -275,19 +275,20 @@ var commandCases = []testcase{
 		})
 	}},
 	{name: "tab completes every command", run: func(e *env) {
-		words := []string{"start", "stop", "send_text", "pause", "resume", "clear", "pause_play", "resume_play", "graceful-shutdown", "stats"}
-		var got string
+		complete := func(string) string { return e.api("host_completions") }
 		if e.sw.Name() == "freeswitch" {
-			c := e.call()
-			got = e.api("console_complete c=200;uuid_audio_stream %s ", c.UUID()) + e.api("console_complete c=200;audio_stream ")
-		} else {
-			got = e.api("host_completions")
+			// The cursor's place is the line's end: FreeSWITCH 1.10.12 writes a NUL there, be it far behind the line in its heap.
+			complete = func(line string) string { return e.api("console_complete c=%d;%s", len(line), line) }
 		}
-		for _, w := range append(words, "status", "list", "version", "reload") {
-			if !strings.Contains(got, w) {
-				e.Errorf("completion lacks %s: %q", w, got)
+		c := e.call()
+		completes := func(line string, words ...string) {
+			for _, w := range words { // FreeSWITCH writes its table of them in the background
+				e.eventually("completion of "+line+w, func() bool { return strings.Contains(complete(line+w[:2]), w) })
 			}
 		}
+		completes("uuid_audio_stream "+c.UUID()+" ", "start", "stop", "send_text", "pause", "resume", "clear", "pause_play", "resume_play",
+			"graceful-shutdown", "stats")
+		completes("audio_stream ", "status", "list", "version", "reload")
 	}},
 	{name: "a hung-up channel is refused", run: func(e *env) {
 		s := e.agent(agent.Config{})
