@@ -248,6 +248,7 @@ typedef void (*switch_application_function_t)(switch_core_session_t *session, co
 typedef switch_bool_t (*switch_media_bug_callback_t)(switch_media_bug_t *bug, void *user_data, switch_abc_type_t type);
 typedef switch_status_t (*switch_recv_dtmf_hook_t)(switch_core_session_t *session, const switch_dtmf_t *dtmf,
 												   switch_dtmf_direction_t direction);
+typedef switch_status_t (*switch_state_run_hook_t)(switch_core_session_t *session);
 
 typedef struct switch_application_interface {
 	const char *interface_name;
@@ -385,6 +386,7 @@ switch_status_t switch_core_session_write_frame(switch_core_session_t *session, 
 switch_timer_t *switch_core_media_get_timer(switch_core_session_t *session, switch_media_type_t mtype);
 switch_status_t switch_core_session_send_dtmf_string(switch_core_session_t *session, const char *dtmf_string);
 switch_status_t switch_core_event_hook_add_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf);
+switch_status_t switch_core_event_hook_add_state_run(switch_core_session_t *session, switch_state_run_hook_t state_run);
 switch_status_t switch_ivr_session_transfer(switch_core_session_t *session, const char *extension, const char *dialplan,
 											const char *context);
 switch_channel_state_t switch_channel_get_state(switch_channel_t *channel);

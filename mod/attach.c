@@ -36,6 +36,11 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 	if (!session) return AS_GONE;
 	channel = switch_core_session_get_channel(session);
 
+	if (as_channel_watch(session) != SWITCH_STATUS_SUCCESS) {
+		say(why, "out of memory");
+		status = AS_NO_MEMORY;
+		goto done;
+	}
 	if (switch_channel_down_nosig(channel)) {
 		say(why, "the channel is hung up");
 		status = AS_GONE;
@@ -105,7 +110,7 @@ as_status_t as_attach(const char *uuid, const as_attach_t *want, as_attached_t *
 		goto done;
 	}
 	if (want->playback) as_pacer_add(s);
-	if (want->dtmf) as_dtmf_watch(session, s->media.id);
+	if (want->dtmf) as_channel_want_digits(session, s->media.id);
 
 	got->media = &s->media;
 	got->read_rate = read_impl.actual_samples_per_second;
@@ -156,10 +161,7 @@ as_status_t as_detach(uint64_t id)
 
 	if (!s) return AS_GONE;
 	if ((session = switch_core_session_locate(s->uuid))) {
-		/* The bug's memory is the session's. Whether it is still on the list is FreeSWITCH's to say. */
-		if (!atomic_load_explicit(&s->media.closed, memory_order_acquire) &&
-			switch_core_media_bug_remove(session, &s->bug) == SWITCH_STATUS_SUCCESS)
-			status = AS_OK;
+		if (as_channel_remove_bug(session, s) == SWITCH_STATUS_SUCCESS) status = AS_OK;
 		switch_core_session_rwunlock(session);
 	}
 	as_pacer_wake(); /* it drops its reference */

@@ -1,17 +1,27 @@
 /*
- * The caller's digits. FreeSWITCH calls the hook on whatever thread received the digit; it leaves the digit in the
- * stream's slots and rings the doorbell.
+ * What FreeSWITCH tells of a channel that has, or had, a stream: the digits that the caller dials, and that the channel
+ * is going down.
  */
 #include "shim.h"
 
 #define PRIVATE_KEY "mod_audio_stream"
 
-/* One per channel that ever asked for digits, in the session's memory. FreeSWITCH walks its hooks without a lock, so
- * the hook is never taken out; without a living id it does nothing. */
-typedef struct watch {
-	_Atomic uint64_t ids[AS_MAX_STREAMS_PER_CHANNEL]; /* 0: empty */
-} watch_t;
+/*
+ * One per channel, in the session's memory. FreeSWITCH walks its hooks without a lock, so they are never taken out;
+ * without a living id they do nothing.
+ */
+typedef struct channel {
+	pthread_mutex_t removing; /* held while a bug is removed; the last in any order but for FreeSWITCH's own locks */
+	bool down;                /* under it: from here on the session's thread removes its bugs, and nobody else does */
+	_Atomic uint64_t digits[AS_MAX_STREAMS_PER_CHANNEL]; /* ids of the streams that want them; 0: empty */
+} channel_t;
 
+static channel_t *known(switch_core_session_t *session)
+{
+	return switch_channel_get_private(switch_core_session_get_channel(session), PRIVATE_KEY);
+}
+
+/* On whatever thread received the digit: it is left in the stream's slots, and the doorbell is rung. */
 static void deliver(uint64_t id, const switch_dtmf_t *dtmf)
 {
 	as_stream_t *s = as_stream_ref(id);
@@ -43,11 +53,11 @@ static void deliver(uint64_t id, const switch_dtmf_t *dtmf)
 static switch_status_t on_dtmf(switch_core_session_t *session, const switch_dtmf_t *dtmf,
 							   switch_dtmf_direction_t direction)
 {
-	watch_t *w = switch_channel_get_private(switch_core_session_get_channel(session), PRIVATE_KEY);
+	channel_t *c = known(session);
 
-	if (w && dtmf && direction == SWITCH_DTMF_RECV) {
+	if (c && dtmf && direction == SWITCH_DTMF_RECV) {
 		for (int i = 0; i < AS_MAX_STREAMS_PER_CHANNEL; i++) {
-			uint64_t id = atomic_load_explicit(&w->ids[i], memory_order_acquire);
+			uint64_t id = atomic_load_explicit(&c->digits[i], memory_order_acquire);
 
 			if (id) deliver(id, dtmf);
 		}
@@ -55,27 +65,75 @@ static switch_status_t on_dtmf(switch_core_session_t *session, const switch_dtmf
 	return SWITCH_STATUS_SUCCESS;
 }
 
-/* The session is located by the caller. */
-switch_status_t as_dtmf_watch(switch_core_session_t *session, uint64_t id)
+/*
+ * The session's own thread, at each state of the channel, before it does what the state asks for.
+ *
+ * On hang-up it closes all bugs and destroys the codec that FreeSWITCH decodes for them with, and for that takes no
+ * lock (switch_core_media_bug_remove_all_function); whoever takes the last bug off destroys it as well. Both at once
+ * destroy it twice, and the memory pool in it. So what takes a bug off goes first or not at all. Not covered is the
+ * application early_hangup, with which the bugs may go before this is called.
+ */
+static switch_status_t on_state(switch_core_session_t *session)
 {
-	switch_channel_t *channel = switch_core_session_get_channel(session);
-	watch_t *w = switch_channel_get_private(channel, PRIVATE_KEY);
+	channel_t *c = known(session);
 
-	if (!w) {
-		if (!(w = switch_core_session_alloc(session, sizeof(*w)))) return SWITCH_STATUS_FALSE;
-		memset(w, 0, sizeof(*w));
-		switch_channel_set_private(channel, PRIVATE_KEY, w);
-		if (switch_core_event_hook_add_recv_dtmf(session, on_dtmf) != SWITCH_STATUS_SUCCESS) return SWITCH_STATUS_FALSE;
+	if (c && switch_channel_down_nosig(switch_core_session_get_channel(session))) {
+		pthread_mutex_lock(&c->removing);
+		c->down = true;
+		pthread_mutex_unlock(&c->removing);
 	}
-	for (int i = 0; i < AS_MAX_STREAMS_PER_CHANNEL; i++) {
-		uint64_t old = atomic_load_explicit(&w->ids[i], memory_order_relaxed);
+	return SWITCH_STATUS_SUCCESS;
+}
+
+switch_status_t as_channel_watch(switch_core_session_t *session)
+{
+	static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER; /* two streams may be started at once */
+	switch_status_t status = SWITCH_STATUS_SUCCESS;
+	channel_t *c;
+
+	pthread_mutex_lock(&making);
+	if (!known(session)) {
+		if (!(c = switch_core_session_alloc(session, sizeof(*c)))) {
+			status = SWITCH_STATUS_FALSE;
+		} else {
+			memset(c, 0, sizeof(*c));
+			pthread_mutex_init(&c->removing, NULL); /* its memory goes with the session's */
+			if ((status = switch_core_event_hook_add_recv_dtmf(session, on_dtmf)) == SWITCH_STATUS_SUCCESS &&
+				(status = switch_core_event_hook_add_state_run(session, on_state)) == SWITCH_STATUS_SUCCESS)
+				switch_channel_set_private(switch_core_session_get_channel(session), PRIVATE_KEY, c);
+		}
+	}
+	pthread_mutex_unlock(&making);
+	return status;
+}
+
+switch_status_t as_channel_want_digits(switch_core_session_t *session, uint64_t id)
+{
+	channel_t *c = known(session);
+
+	for (int i = 0; c && i < AS_MAX_STREAMS_PER_CHANNEL; i++) {
+		uint64_t old = atomic_load_explicit(&c->digits[i], memory_order_relaxed);
 		as_stream_t *s = old ? as_stream_ref(old) : NULL;
 
 		if (s) {
 			as_stream_unref(s);
 			continue; /* still alive */
 		}
-		if (atomic_compare_exchange_strong(&w->ids[i], &old, id)) return SWITCH_STATUS_SUCCESS;
+		if (atomic_compare_exchange_strong(&c->digits[i], &old, id)) return SWITCH_STATUS_SUCCESS;
 	}
 	return SWITCH_STATUS_FALSE;
+}
+
+switch_status_t as_channel_remove_bug(switch_core_session_t *session, as_stream_t *s)
+{
+	channel_t *c = known(session);
+	switch_status_t status = SWITCH_STATUS_FALSE;
+
+	if (!c) return status;
+	pthread_mutex_lock(&c->removing);
+	/* The bug's memory is the session's. Whether it is still on the list is FreeSWITCH's to say. */
+	if (!c->down && !atomic_load_explicit(&s->media.closed, memory_order_acquire))
+		status = switch_core_media_bug_remove(session, &s->bug);
+	pthread_mutex_unlock(&c->removing);
+	return status;
 }

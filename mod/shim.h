@@ -65,8 +65,10 @@ void as_bug_memory(switch_media_bug_t *bug);
 as_doorbell_t *as_doorbell(void); /* NULL when no eventfd can be had */
 void as_doorbell_ring(void);
 
-/* dtmf.c: the caller's digits */
-switch_status_t as_dtmf_watch(switch_core_session_t *session, uint64_t id);
+/* channel.c: what a channel with streams is told of. The session is located by the caller. */
+switch_status_t as_channel_watch(switch_core_session_t *session); /* before it is looked at whether it is down */
+switch_status_t as_channel_want_digits(switch_core_session_t *session, uint64_t id);
+switch_status_t as_channel_remove_bug(switch_core_session_t *session, as_stream_t *s); /* not while it goes down */
 
 /* break.c: uuid_break clears what is queued */
 bool as_break_watch(void);

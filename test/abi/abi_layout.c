@@ -144,6 +144,7 @@ SAME(switch_application_function_t, void (*)(switch_core_session_t *, const char
 SAME(switch_media_bug_callback_t, switch_bool_t (*)(switch_media_bug_t *, void *, switch_abc_type_t))
 SAME(switch_recv_dtmf_hook_t,
 	 switch_status_t (*)(switch_core_session_t *, const switch_dtmf_t *, switch_dtmf_direction_t))
+SAME(switch_state_run_hook_t, switch_status_t (*)(switch_core_session_t *))
 SAME(switch_event_callback_t, void (*)(switch_event_t *))
 SAME(switch_stream_handle_read_function_t, uint8_t *(*)(switch_stream_handle_t *, int *))
 SAME(switch_stream_handle_write_function_t, switch_status_t (*)(switch_stream_handle_t *, const char *, ...))

@@ -194,6 +194,7 @@ static switch_media_bug_t *unlink_bug(switch_core_session_t *s, const switch_med
 switch_status_t switch_core_media_bug_remove(switch_core_session_t *session, switch_media_bug_t **bug)
 {
 	switch_media_bug_t *bp;
+	bool module;
 
 	session_check(session, __func__);
 	not_in_callback(__func__);
@@ -202,11 +203,14 @@ switch_status_t switch_core_media_bug_remove(switch_core_session_t *session, swi
 	STRICT((*bug)->magic != MAGIC_DEAD, "%s: the session of this media bug (%s) was destroyed", __func__,
 		   (*bug)->function);
 	STRICT((*bug)->session == session, "%s: the media bug belongs to another session", __func__);
-	/* one that hangup took away meanwhile is not found, and that is no mistake of the caller */
+	module = !(*bug)->internal;
+	if (module) atomic_fetch_add(&session->removers, 1);
+	STRICT(!module || !atomic_load(&session->bugs_going),
+		   "%s: the call's own thread removes its bugs: FreeSWITCH may destroy their codec twice", __func__);
 	bp = unlink_bug(session, *bug, 0);
-	if (!bp) return SWITCH_STATUS_FALSE;
-	close_and_destroy(bp, true);
-	return SWITCH_STATUS_SUCCESS;
+	if (bp) close_and_destroy(bp, true);
+	if (module) atomic_fetch_sub(&session->removers, 1);
+	return bp ? SWITCH_STATUS_SUCCESS : SWITCH_STATUS_FALSE;
 }
 
 void bug_prune(switch_core_session_t *s)
@@ -220,6 +224,9 @@ void bug_remove_all(switch_core_session_t *s)
 {
 	switch_media_bug_t *bp, *next;
 
+	atomic_store(&s->bugs_going, true);
+	STRICT(!atomic_load(&s->removers),
+		   "a bug is being removed while the call's own thread begins to: FreeSWITCH may destroy their codec twice");
 	/* as at hangup in FreeSWITCH: the write lock is held while the callbacks get CLOSE */
 	pthread_rwlock_wrlock(&s->bug_rwlock);
 	for (bp = atomic_exchange(&s->bugs, NULL); bp; bp = next) {

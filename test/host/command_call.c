@@ -251,20 +251,9 @@ static void do_recv_dtmf(switch_core_session_t *s, char *rest, FILE *out)
 	if (at) *at = '\0';
 	for (const char *d = rest; *d; d++) {
 		switch_dtmf_t dtmf = {.digit = *d, .duration = ms * 8};
-		bool taken = false;
 		switch_event_t *e;
 
-		for (unsigned i = 0; !taken; i++) { /* hooks in order; one that does not say SUCCESS keeps the digit */
-			host_hook_t *h;
-
-			pthread_mutex_lock(&s->hook_mutex);
-			h = s->hooks;
-			for (unsigned k = 0; h && k < i; k++) h = h->next;
-			pthread_mutex_unlock(&s->hook_mutex);
-			if (!h) break;
-			taken = h->fn(s, &dtmf, SWITCH_DTMF_RECV) != SWITCH_STATUS_SUCCESS;
-		}
-		if (taken) continue;
+		if (hooks_digit(s, &dtmf)) continue;
 		e = event_new("DTMF");
 		channel_event_data(&s->channel, e);
 		event_addf(e, "DTMF-Digit", "%c", *d);

@@ -1,26 +1,5 @@
-/* What a module may do to a call besides media: digits in and out, transfer; and the host's own applications. */
+/* What a module may do to a call besides media: digits out, transfer; and the host's own applications. */
 #include "host.h"
-
-switch_status_t switch_core_event_hook_add_recv_dtmf(switch_core_session_t *session, switch_recv_dtmf_hook_t recv_dtmf)
-{
-	host_hook_t **at, *h;
-
-	session_check(session, __func__);
-	STRICT_PTR(recv_dtmf);
-	pthread_mutex_lock(&session->hook_mutex);
-	for (at = &session->hooks; *at && (*at)->fn != recv_dtmf; at = &(*at)->next) {
-	}
-	if (*at) { /* once per session */
-		pthread_mutex_unlock(&session->hook_mutex);
-		return SWITCH_STATUS_FALSE;
-	}
-	h = calloc(1, sizeof(*h));
-	STRICT(h, "out of memory");
-	h->fn = recv_dtmf;
-	*at = h;
-	pthread_mutex_unlock(&session->hook_mutex);
-	return SWITCH_STATUS_SUCCESS;
-}
 
 switch_status_t switch_core_session_send_dtmf_string(switch_core_session_t *session, const char *dtmf_string)
 {

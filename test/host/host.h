@@ -168,7 +168,7 @@ typedef struct host_hold {
 
 typedef struct host_hook {
 	struct host_hook *next;
-	switch_recv_dtmf_hook_t fn;
+	void (*fn)(void); /* of the type that the list is for */
 } host_hook_t;
 
 typedef struct host_msg {
@@ -216,9 +216,11 @@ struct switch_core_session {
 
 	pthread_rwlock_t bug_rwlock;
 	_Atomic(switch_media_bug_t *) bugs;
+	_Atomic bool bugs_going;   /* the end of the call removes them */
+	_Atomic unsigned removers; /* threads in switch_core_media_bug_remove */
 
 	pthread_mutex_t hook_mutex;
-	host_hook_t *hooks;
+	host_hook_t *dtmf_hooks, *state_hooks;
 	char dtmf_sent[256];
 
 	/* media */
@@ -336,6 +338,11 @@ extern _Thread_local unsigned tls_reads_in_callback;
 unsigned bug_live(bool module_only);
 void bug_free_tombs(void);
 void bug_session_gone(switch_core_session_t *s);
+
+/* hooks.c */
+bool hooks_digit(switch_core_session_t *session, const switch_dtmf_t *dtmf); /* a hook kept it */
+void hooks_state(switch_core_session_t *session); /* only for the hang-up, where FreeSWITCH does it for every state */
+void hooks_free(host_hook_t *list);
 
 /* record.c */
 bool record_start(switch_core_session_t *s, const char *path, bool stereo, char *why, size_t why_len);

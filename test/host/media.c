@@ -364,7 +364,8 @@ static void end_of_call(switch_core_session_t *s)
 {
 	uint64_t began = now_ns();
 
-	/* as FreeSWITCH: bugs first, the reports afterwards, then waiting for whoever still holds the session */
+	/* as FreeSWITCH: the state's hooks, the bugs, the reports, then waiting for whoever still holds the session */
+	hooks_state(s);
 	bug_remove_all(s);
 	s->held_up_ns = now_ns() - began;
 	room_leave(s);

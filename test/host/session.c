@@ -275,10 +275,8 @@ void session_destroy(switch_core_session_t *s)
 		atomic_store(&m->done, 2);
 		msg_unref(m);
 	}
-	for (host_hook_t *k = s->hooks, *next; k; k = next) {
-		next = k->next;
-		free(k);
-	}
+	hooks_free(s->dtmf_hooks);
+	hooks_free(s->state_hooks);
 	channel_uninit(&s->channel);
 	session_free_memory(s);
 	bug_session_gone(s);

@@ -198,6 +198,35 @@ func churnCases() []scenario {
 				return r.over(c)
 			})
 		}},
+		{name: "churn: stop and hang up at once", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
+			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
+			r.churn("stop and hang up", func(rng *rand.Rand, _ int) error {
+				c, err := r.newCall(switchtest.CallSpec{Source: &switchtest.Counter{}})
+				if err != nil {
+					return err
+				}
+				reply, err := r.on(c, "start "+s.URL("/")+" mono")
+				if err := replied(reply, err); err != nil {
+					return fmt.Errorf("start: %w", err)
+				}
+				if _, err := r.sw.Events().Wait(r.ctx, switchtest.Filter{UUID: c.UUID(), Subclass: "connect"}, 1); err != nil {
+					return err
+				}
+				time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)     // until frames have passed, or not
+				first := time.Duration(rng.IntN(4000)-2000) * time.Microsecond // either may be
+				var wg sync.WaitGroup
+				var stopped error
+				wg.Go(func() {
+					time.Sleep(first)
+					reply, err := r.on(c, "stop")
+					stopped = replied(reply, err, "no channel", "no stream", "being closed")
+				})
+				time.Sleep(-first)
+				err = c.Hangup(r.ctx)
+				wg.Wait()
+				return errors.Join(err, stopped, r.over(c))
+			})
+		}},
 		{name: "churn: two starts at once", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
 			s := r.agent(agent.Config{Forget: true})
 			r.churn("two starts", func(*rand.Rand, int) error {

@@ -28,6 +28,7 @@ func TestStrictRules(t *testing.T) {
 		{rule: "small_stereo", call: true, want: "FreeSWITCH writes 640 there without a check"},
 		{rule: "endless_read", call: true, want: "in one callback: with fill off it never says that nothing is left"},
 		{rule: "remove_inside", call: true, want: "inside a media bug callback"},
+		{rule: "remove_late", call: true, want: "the call's own thread removes its bugs"},
 		{rule: "event_leak", then: "shutdown", want: "1 event leaked at exit, the oldest from bad.c:"},
 		{rule: "event_twice", want: "is no live event"},
 		{rule: "event_fire_null", want: "*event is NULL"},

@@ -194,6 +194,12 @@ static void with_call(const char *rule, switch_core_session_t *session)
 	} else if (strcmp(rule, "endless_read") == 0) {
 		st_attach(session, "re");
 		usleep(200000);
+	} else if (strcmp(rule, "remove_late") == 0) {
+		st_attach(session, "r");
+		st = switch_channel_get_private(channel, "selftest");
+		switch_channel_hangup(channel, SWITCH_CAUSE_NORMAL_CLEARING);
+		usleep(200000); /* ten of the call's frames */
+		switch_core_media_bug_remove(session, &st->bug);
 	} else if (strcmp(rule, "remove_inside") == 0) {
 		st_attach(session, "ri");
 		usleep(200000);
