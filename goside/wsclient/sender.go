@@ -81,6 +81,9 @@ func (c *Conn) take() (frame, bool) {
 		c.abandon()
 	}
 	c.sending = false
+	if c.direct {
+		c.audio.ring = nil // the socket is as quick as the audio again, which as a rule it stays
+	}
 	return frame{}, false
 }
 

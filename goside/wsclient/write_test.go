@@ -210,6 +210,12 @@ func TestSlowReaderLosesTheOldestFramesOnly(t *testing.T) {
 		if c.QueuedBytes() != 0 {
 			t.Errorf("%d bytes are still queued", c.QueuedBytes())
 		}
+		if c.direct {
+			c.sender.Wait()
+			if c.audio.ring != nil {
+				t.Error("the queue is kept although nothing waits any more")
+			}
+		}
 	})
 }
 
