@@ -84,6 +84,10 @@ func newMedia() (*media, error) {
 		return nil, err
 	}
 	_ = conn.SetReadBuffer(8 << 20)
+	if err := measure.Stamped(conn); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	m := &media{conn: conn, stop: make(chan struct{})}
 	m.wait.Go(m.send)
 	m.wait.Go(m.receive)
@@ -154,9 +158,9 @@ func (m *media) send() {
 }
 
 func (m *media) receive() {
-	buf := make([]byte, 2048)
+	buf, oob := make([]byte, 2048), make([]byte, measure.StampBytes)
 	for {
-		n, from, err := m.conn.ReadFromUDPAddrPort(buf)
+		n, stamp, _, from, err := m.conn.ReadMsgUDPAddrPort(buf, oob)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -164,7 +168,7 @@ func (m *media) receive() {
 			continue // what an earlier packet met, or comfort noise
 		}
 		if c := m.byPort[from.Port()].Load(); c != nil {
-			c.take(buf[rtpHeader:n], measure.Now())
+			c.take(buf[rtpHeader:n], measure.Came(oob[:stamp]))
 		}
 	}
 }

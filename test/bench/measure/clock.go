@@ -2,7 +2,9 @@
 package measure
 
 import (
+	"encoding/binary"
 	"errors"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +17,36 @@ func Now() int64 {
 		return 0
 	}
 	return ts.Nano()
+}
+
+// Stamped has the kernel note when each of a socket's packets came. A receiver that has to wait for a processor is then not taken
+// for a packet that came late.
+func Stamped(conn syscall.Conn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}); err != nil {
+		return err
+	}
+	return failed
+}
+
+// StampBytes is the room that a packet's stamp needs.
+const StampBytes = 32
+
+// Came is when a packet came, on Now's clock, from what was received beside it; Now where it has no stamp.
+func Came(oob []byte) int64 {
+	now := Now()
+	header, data, _, err := unix.ParseOneSocketControlMessage(oob)
+	if err != nil || header.Level != unix.SOL_SOCKET || header.Type != unix.SO_TIMESTAMPNS || len(data) < 16 {
+		return now
+	}
+	stamp := int64(binary.NativeEndian.Uint64(data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(data[8:]))
+	return now - (time.Now().UnixNano() - stamp)
 }
 
 // Ticker sleeps on the calling thread, to absolute times.
