@@ -158,7 +158,7 @@ func (m *Module) start(uuid string, cmd command.Command) (err error) {
 		return errStopping
 	}
 	s := stream.New(stream.Params{Temp: m.temp,
-		Host: m.host, Pump: m.pump, Lane: m.workers.Lane(), Dialect: m.dialect, UUID: uuid, Command: cmd, Settings: own,
+		Host: m.host, Pump: m.pumps.Pick(), Lane: m.workers.Lane(), Dialect: m.dialect, UUID: uuid, Command: cmd, Settings: own,
 		MaxMessage: set.MaxMessage, MinTLS: set.MinTLS, UserAgent: "mod_audio_stream/" + Version, Attached: got,
 		OnClosing: m.release, OnEnd: m.forget,
 	})

@@ -36,7 +36,7 @@ type key struct{ uuid, name string }
 // Module is one loaded module. Its methods may be called from any goroutine.
 type Module struct {
 	host    host.Host
-	pump    *pump.Pump
+	pumps   *pump.Set
 	workers *worker.Queue
 	set     atomic.Pointer[settings.Module]
 	dialect protocol.Dialect
@@ -71,9 +71,9 @@ func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 	m.workers = worker.New(set.Workers, func(r any, stack []byte) {
 		m.log(host.LevelError, "internal error in an event, which is lost: %v\n%s", r, stack)
 	})
-	m.pump = pump.Start(bell, set.Window, func(what any, stack []byte) {
+	m.pumps = pump.StartSet(bell, set.Window, min(maxPumps, runtime.NumCPU()), func(what any, stack []byte) {
 		m.log(host.LevelError, "internal error in the pump, which goes on: %v\n%s", what, stack)
-	})
+	}, func(pumps int) { setProcessors(m.set.Load().GOMAXPROCS, pumps) })
 	m.serveMetrics(set.MetricsAddr)
 	debug.SetGCPercent(gcPercent)
 	rehearse(m.tidier.free)
@@ -89,29 +89,34 @@ func (m *Module) apply(params map[string]string) settings.Module {
 	}
 	before := m.set.Swap(&set)
 	// Both are put back where a reload takes them away.
-	if before == nil || before.GOMAXPROCS != set.GOMAXPROCS { // it stops the world, each time
-		setProcessors(set.GOMAXPROCS)
+	if before == nil { // it stops the world, each time
+		setProcessors(set.GOMAXPROCS, 1)
+	} else if before.GOMAXPROCS != set.GOMAXPROCS {
+		setProcessors(set.GOMAXPROCS, m.pumps.Pumps())
 	}
 	if set.MemoryLimit > 0 {
 		debug.SetMemoryLimit(set.MemoryLimit)
 	} else {
 		debug.SetMemoryLimit(math.MaxInt64)
 	}
-	if m.pump != nil {
-		m.pump.SetWindow(set.Window)
+	if before != nil {
+		m.pumps.SetWindow(set.Window)
 	}
 	return set
 }
 
-// setProcessors sets GOMAXPROCS; 0: one more than the runtime would take, for the pump keeps one while it sleeps
-// (pump.sleepUntil). So it is two at least.
-func setProcessors(n int) {
+// maxPumps bounds the pumps of a machine with many cores. Eight carry some thousands of streams, more than FreeSWITCH does.
+const maxPumps = 8
+
+// setProcessors sets GOMAXPROCS, for pumps that keep one each while they sleep (pump.sleepUntil): n, but one more than there are
+// pumps at least; 0: what the runtime would take, and the pumps' beside it.
+func setProcessors(n, pumps int) {
 	if n > 0 {
-		runtime.GOMAXPROCS(max(2, n))
+		runtime.GOMAXPROCS(max(pumps+1, n))
 		return
 	}
 	runtime.SetDefaultGOMAXPROCS()
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + pumps)
 }
 
 // reload reads the XML again. Running streams keep what they were started with.
@@ -150,7 +155,7 @@ func (m *Module) Stop(deadline time.Duration) (left int) {
 		}
 	})
 	step("the end of the metrics page", func() { m.serveMetrics("") })
-	step("the end of the pump", m.pump.Stop)
+	step("the end of the pumps", m.pumps.Stop)
 	step("the last collection", m.tidier.close)
 	step("the removal of temporary files", func() {
 		if err := m.temp.Close(); err != nil {

@@ -125,7 +125,7 @@ func (c *Conn) wakeReader() {
 	queued := c.queue()
 	c.p.mu.Unlock()
 	if queued {
-		c.p.kick()
+		c.p.Kick()
 	}
 }
 

@@ -39,7 +39,7 @@ func start(t testing.TB) *Poller {
 	})
 	t.Cleanup(func() {
 		over.Store(true)
-		p.kick()
+		p.Kick()
 		wg.Wait()
 		p.Close()
 	})

@@ -143,8 +143,8 @@ func (p *Poller) survived(then func()) {
 	}
 }
 
-// kick ends Wait: something happened that the kernel does not know of.
-func (p *Poller) kick() {
+// Kick ends Wait: something happened that the kernel does not know of.
+func (p *Poller) Kick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

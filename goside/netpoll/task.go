@@ -54,7 +54,7 @@ func (c *Conn) Run(heavy bool, f func()) {
 	c.task = t
 	c.queue()
 	c.p.mu.Unlock()
-	c.p.kick()
+	c.p.Kick()
 }
 
 // Reader is what the task reads from. Before Run it blocks, as Read does.

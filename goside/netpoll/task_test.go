@@ -250,7 +250,7 @@ func TestCloseOfThePollerEndsTheTasks(t *testing.T) {
 	if err := p.Wait(0); !errors.Is(err, ErrClosed) {
 		t.Errorf("Wait after Close: %v", err)
 	}
-	p.kick() // nobody's descriptor is written to
+	p.Kick() // nobody's descriptor is written to
 }
 
 // Descriptors are given back, and a number that is used again is not mistaken for the one before.

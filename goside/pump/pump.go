@@ -1,5 +1,6 @@
-// Package pump is the one goroutine that empties the capture rings and reads the sockets. It is woken by the doorbell and
-// by the sockets while few streams run, and once per window when there are many: waking is what costs, not copying.
+// Package pump is the goroutine that empties the capture rings and reads the sockets. It is woken by the doorbell and by the
+// sockets while few streams run, and once per window when there are many: waking is what costs, not copying. Hundreds of
+// streams share one, and beyond that there are more of them (set.go).
 package pump
 
 import (
@@ -34,9 +35,13 @@ type Stream interface {
 	Failed(recovered any, stack []byte)
 }
 
+// helperWindow is the window of a helper that still has streams while the setting says to serve at once: nobody rings for it.
+const helperWindow = 5 * time.Millisecond
+
 // Pump serves a set of streams.
 type Pump struct {
 	bell   host.Doorbell
+	helper bool // see Set
 	window atomic.Int64
 	broken func(what any, stack []byte)
 	deaf   bool // the doorbell failed; the pump's own
@@ -50,7 +55,11 @@ type Pump struct {
 // Start starts the pump's goroutine. window: see SetWindow. broken is told what went wrong in the pump itself, which goes on;
 // no stream is to blame then.
 func Start(bell host.Doorbell, window time.Duration, broken func(what any, stack []byte)) *Pump {
-	p := &Pump{bell: bell, broken: broken, stop: make(chan struct{}), ended: make(chan struct{})}
+	return start(bell, window, broken, false)
+}
+
+func start(bell host.Doorbell, window time.Duration, broken func(what any, stack []byte), helper bool) *Pump {
+	p := &Pump{bell: bell, helper: helper, broken: broken, stop: make(chan struct{}), ended: make(chan struct{})}
 	p.streams.Store(new([]Stream))
 	p.SetWindow(window)
 	bell.Poller().OnPanic = broken
@@ -69,6 +78,9 @@ func (p *Pump) Add(s Stream) {
 	p.mu.Unlock()
 	p.bell.Ring()
 }
+
+// serving is how many streams it has.
+func (p *Pump) serving() int { return len(*p.streams.Load()) }
 
 func (p *Pump) remove(s Stream) {
 	p.mu.Lock()
@@ -127,7 +139,7 @@ func (p *Pump) run() {
 			return
 		default:
 		}
-		if w := time.Duration(p.window.Load()); w > 0 && len(list) > ImmediateStreams {
+		if w := p.gathers(len(list)); w > 0 {
 			window = windowEnd(window, w)
 			sleepUntil(window)
 			p.bell.Poller().Poll()
@@ -146,6 +158,18 @@ func (p *Pump) run() {
 			return
 		}
 	}
+}
+
+// gathers is how long the pump sleeps now that it has so many streams; 0: until somebody rings.
+func (p *Pump) gathers(streams int) time.Duration {
+	w := time.Duration(p.window.Load())
+	switch {
+	case p.helper && streams > 0 && w <= 0:
+		return helperWindow
+	case p.helper && streams > 0, streams > ImmediateStreams:
+		return w
+	}
+	return 0
 }
 
 // wait sleeps until the doorbell rings; false after Stop. A doorbell that fails otherwise (somebody closed our descriptor)
