@@ -8,6 +8,17 @@
 
 enum { LATE_RESET_MS = 1000 };
 
+/* FreeSWITCH has one timer thread for all calls, which looks once a millisecond whose frame is due: frames of many
+ * calls come in the same instant, and a machine with a thousand of them has a thousand timer interrupts a second, not
+ * 50,000. */
+#define GRID_NS 1000000
+
+/* Where a clock begins. */
+static uint64_t on_grid(uint64_t ns)
+{
+	return (ns + GRID_NS - 1) / GRID_NS * GRID_NS;
+}
+
 /* ---- messages ---- */
 
 host_msg_t *msg_new(int kind, const char *a, const char *b, const char *c)
@@ -238,7 +249,7 @@ static void *writer_main(void *arg)
 	switch_core_session_t *s = arg;
 	_Alignas(16) int16_t buf[HOST_FRAME_BYTES / 2];
 	switch_codec_t codec = {0};
-	uint64_t next = now_ns();
+	uint64_t next = on_grid(now_ns());
 	uint32_t timestamp = 0;
 
 	tls_own(s);
@@ -404,7 +415,7 @@ static void *session_main(void *arg)
 	switch_core_session_t *s = arg;
 	_Alignas(16) int16_t buf[HOST_FRAME_BYTES / 2];
 	switch_codec_t codec = {0};
-	uint64_t next = now_ns();
+	uint64_t next = on_grid(now_ns());
 
 	tls_own(s);
 	while (atomic_load(&s->channel.state) < CS_HANGUP) {
@@ -416,7 +427,7 @@ static void *session_main(void *arg)
 		next += packet;
 		now = now_ns();
 		if (now > next + LATE_RESET_MS * 1000000ull)
-			next = now; /* an application held the thread up: packets are gone */
+			next = on_grid(now); /* an application held the thread up: packets are gone */
 		sleep_until_ns(next);
 		now = now_ns();
 		atomic_store(&s->tick_ns, next);
