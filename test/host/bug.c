@@ -45,7 +45,10 @@ switch_bool_t bug_call(switch_media_bug_t *bug, int type)
 	tls_reads_in_callback = 0;
 	t0 = now_ns();
 	ok = bug->callback(bug, bug->user_data, (switch_abc_type_t)type);
-	if (!bug->internal) stats_callback(type, now_ns() - t0);
+	if (!bug->internal) {
+		stats_callback(type, now_ns() - t0);
+		stats_nothing();
+	}
 	tls_in_bug_callback--;
 	tls_give_back();
 	return ok;

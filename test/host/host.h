@@ -99,6 +99,8 @@ extern _Thread_local int tls_in_bug_callback;
 
 /* ---- callback durations (stats.c) ---- */
 
+extern _Atomic uint64_t stats_nothing_ns; /* 0: not measured */
+void stats_nothing(void);
 void stats_callback(int abc_type, uint64_t ns);
 void stats_late(uint64_t ns);
 void stats_release(uint64_t ns);

@@ -62,7 +62,7 @@ static void usage(FILE *f)
 {
 	fprintf(
 		f, "fshost --module <path.so> [--conf <audio_stream.conf.xml>] [--port <n>] [--log <file>] [--tmp <folder>]\n"
-		   "       [--threads-fifo] [--sighup-after-load] [--slow-callback-us <n>]\n"
+		   "       [--threads-fifo] [--sighup-after-load] [--slow-callback-us <n>] [--time-nothing]\n"
 		   "A stand-in for FreeSWITCH: loads the module, runs calls in real time, is controlled over the event socket\n"
 		   "on 127.0.0.1:<n> (0, the default, picks a port and prints it), password ClueCon.\n");
 }
@@ -77,6 +77,7 @@ static void parse(int argc, char **argv)
 										  {"threads-fifo", no_argument, NULL, 'f'},
 										  {"sighup-after-load", no_argument, NULL, 's'},
 										  {"slow-callback-us", required_argument, NULL, 'u'},
+										  {"time-nothing", no_argument, NULL, 'n'},
 										  {"help", no_argument, NULL, 'h'},
 										  {NULL, 0, NULL, 0}};
 	int c;
@@ -106,6 +107,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'u':
 			atomic_store(&stats_slow_ns, (uint64_t)atoll(optarg) * 1000u);
+			break;
+		case 'n':
+			atomic_store(&stats_nothing_ns, 1000);
 			break;
 		case 'h':
 			usage(stdout);

@@ -9,9 +9,9 @@ typedef struct histogram {
 	_Atomic uint64_t at[BUCKETS];
 } histogram_t;
 
-static histogram_t callbacks[TYPES], lateness, release;
+static histogram_t callbacks[TYPES], lateness, release, nothing;
 static _Atomic uint64_t slow;
-_Atomic uint64_t stats_slow_ns = 2000000;
+_Atomic uint64_t stats_slow_ns = 2000000, stats_nothing_ns;
 
 static unsigned bucket_of(uint64_t ns)
 {
@@ -53,6 +53,18 @@ void stats_callback(int abc_type, uint64_t ns)
 		atomic_fetch_add_explicit(&slow, 1, memory_order_relaxed);
 }
 
+/* Behind a callback, on its thread: what the machine makes of a time of this length in which nothing is done. */
+void stats_nothing(void)
+{
+	uint64_t want = atomic_load_explicit(&stats_nothing_ns, memory_order_relaxed), t0, t;
+
+	if (!want) return;
+	t0 = now_ns();
+	do t = now_ns();
+	while (t - t0 < want);
+	record(&nothing, t - t0);
+}
+
 void stats_late(uint64_t ns)
 {
 	record(&lateness, ns);
@@ -76,6 +88,7 @@ void stats_reset(void)
 	for (unsigned t = 0; t < TYPES; t++) clear(&callbacks[t]);
 	clear(&lateness);
 	clear(&release);
+	clear(&nothing);
 	atomic_store(&slow, 0);
 }
 
@@ -120,6 +133,8 @@ void stats_print(FILE *out)
 	fprintf(out, "},\"slowCallbacks\":%llu,\"slowNs\":%llu,", (unsigned long long)atomic_load(&slow),
 			(unsigned long long)atomic_load(&stats_slow_ns));
 	print(out, "mediaLateness", &lateness);
+	fputc(',', out);
+	print(out, "nothing", &nothing);
 	fputc(',', out);
 	print(out, "release", &release); /* of a session: how long bugs and holders kept its thread at the end */
 }

@@ -58,6 +58,7 @@ func texts(lines ...string) []byte {
 type hostStats struct {
 	Callbacks map[string]results.Times `json:"callbacks"`
 	Lateness  results.Times            `json:"mediaLateness"`
+	Nothing   results.Times            `json:"nothing"`
 }
 
 // callbacks measures them in every state.
@@ -68,7 +69,7 @@ func (o *options) callbacks(ctx context.Context, file *results.File) error {
 				return err
 			}
 		}
-		s, err := open(ctx, o, "host", o.modules[0], callbackCalls+flooders)
+		s, err := open(ctx, o, "host", o.modules[0], callbackCalls+flooders, "--time-nothing")
 		_ = os.Unsetenv("GOGC") // it was not set before, or the first start would have had it
 		if err != nil {
 			return err
@@ -83,9 +84,10 @@ func (o *options) callbacks(ctx context.Context, file *results.File) error {
 		}
 		file.Callbacks = append(file.Callbacks, c)
 		say("callbacks, Go side %s: READ p50 %d p99 %d p99.9 %d max %d ns of %d; WRITE_REPLACE p50 %d p99 %d p99.9 %d max %d ns of %d; "+
-			"%.1f collections/s, host at %.0f %% of a processor, media threads woke late by %d µs at p99", state.name,
+			"%.1f collections/s, host at %.0f %% of a processor, media threads woke late by %d µs at p99; "+
+			"a µs of nothing took p99 %d p99.9 %d max %d ns", state.name,
 			c.Read.P50, c.Read.P99, c.Read.P999, c.Read.Max, c.Read.Count, c.Write.P50, c.Write.P99, c.Write.P999, c.Write.Max, c.Write.Count,
-			c.GCs, c.Processor, c.Late.P99/1000)
+			c.GCs, c.Processor, c.Late.P99/1000, c.Nothing.P99, c.Nothing.P999, c.Nothing.Max)
 	}
 	return nil
 }
@@ -139,7 +141,7 @@ func (o *options) callbacksIn(ctx context.Context, s *site, flood []byte) (c res
 		return c, fmt.Errorf("host_stats: %w", err)
 	}
 	seconds := float64(after.At-before.At) / 1e9
-	c = results.Callbacks{Calls: callbackCalls, Read: h.Callbacks["read"], Write: h.Callbacks["writeReplace"], Late: h.Lateness,
+	c = results.Callbacks{Calls: callbackCalls, Read: h.Callbacks["read"], Write: h.Callbacks["writeReplace"], Late: h.Lateness, Nothing: h.Nothing,
 		GCs: float64(then.GCs-collected.GCs) / seconds, Processor: 100 * float64(after.CPU-before.CPU) / 1e9 / seconds}
 	if due := uint64(seconds*1000/steps.FrameMS) * uint64(callbackCalls); c.Read.Count < due*9/10 || c.Write.Count < due*9/10 {
 		return c, fmt.Errorf("%d READ and %d WRITE_REPLACE callbacks were timed, about %d were due", c.Read.Count, c.Write.Count, due)

@@ -46,14 +46,14 @@ type site struct {
 }
 
 // open starts a switch with the module and puts n calls on it.
-func open(ctx context.Context, o *options, kind string, m module, n int) (*site, error) {
+func open(ctx context.Context, o *options, kind string, m module, n int, hostArgs ...string) (*site, error) {
 	s := &site{mod: m, kind: kind}
 	dir := filepath.Join(o.dir, "switch")
 	var err error
 	if kind == "host" {
 		// The media threads in real time, as FreeSWITCH's are.
 		s.sw, err = start(switchtest.StartStandIn(ctx, switchtest.StandInOptions{Program: o.fshost, Module: m.path, Dir: dir,
-			Args: []string{"--threads-fifo"}, Config: o.config}))
+			Args: append([]string{"--threads-fifo"}, hostArgs...), Config: o.config}))
 	} else {
 		s.sw, err = start(switchtest.StartFreeSWITCH(ctx, switchtest.FreeSWITCHOptions{Module: m.path, Dir: dir, NoLoad: true, Config: o.config}))
 	}

@@ -37,6 +37,7 @@ type Callbacks struct {
 	State             string
 	Calls             int
 	Read, Write, Late Times
+	Nothing           Times   // a microsecond in which the media thread does nothing, behind each callback
 	GCs               float64 // per second
 	Processor         float64 // percent of one, that the host took
 }
