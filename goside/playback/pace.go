@@ -1,6 +1,9 @@
 package playback
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A server that sends in real time has a clock of its own, and a network in between that sometimes stalls. Left alone, a
 // server that is 0.1 % fast makes the caller wait a second longer every quarter of an hour, one that is 0.1 % slow makes a
@@ -28,6 +31,11 @@ const (
 	// that stays is no drift.
 	paceLow    = int64(8 * time.Millisecond)
 	paceMelted = int64(4 * time.Millisecond)
+	// paceCalm is how many seconds in a row there must have been a whole frame too many, at the worst of their moments, before
+	// it is taken out: what playback began with, or a stall has left, that nothing needs. It is doubled, up to paceCalmMax,
+	// whenever a gap follows.
+	paceCalm    = 3
+	paceCalmMax = 96
 	// paceJump is a change of the server's lead that no clock makes: it has sent more, or less, on purpose.
 	paceJump = int64(60 * time.Millisecond)
 )
@@ -41,6 +49,7 @@ type pace struct {
 	came  int64
 	count int64
 	piece int64 // the longest of it
+	low   int64 // the smallest reserve of it
 	sum   struct{ wait, reserve, lead int64 }
 
 	steady    int   // seconds in a row in real time
@@ -51,6 +60,11 @@ type pace struct {
 	target    int64 // how long audio should wait: the reserve, and what the server is ahead on purpose
 	best      int64 // longest mean reserve since the last change
 	least     int64 // shortest mean wait since then; 0: none yet
+
+	calm     int   // steady seconds in a row since anything was changed
+	spare    int64 // the smallest reserve of those
+	patience int   // how many it takes; 0: paceCalm
+	taken    bool  // what was too many has been taken out, and no gap has come since
 
 	want int64 // to be taken out (positive) or put in (negative)
 }
@@ -86,8 +100,20 @@ func (p *pace) restart(now, queued int64) {
 		return
 	}
 	p.restarted, p.newLead = true, p.lead(now)
-	p.steady, p.want, p.best, p.least = 0, 0, 0, 0
+	p.unsettle()
 	p.gather(now)
+}
+
+// unsettle forgets what was learnt of a steady server.
+func (p *pace) unsettle() { p.steady, p.want, p.best, p.least, p.calm = 0, 0, 0, 0, 0 }
+
+// gap is told that the caller heard one. What audio waits longer since is no drift.
+func (p *pace) gap(now int64) {
+	p.best, p.least, p.calm = 0, 0, 0
+	p.gather(now)
+	if p.taken { // what has been taken out would have covered for it, perhaps
+		p.patience, p.taken = min(2*max(paceCalm, p.patience), paceCalmMax), false
+	}
 }
 
 func (p *pace) lead(now int64) int64 { return p.total - (now - p.began) }
@@ -95,6 +121,7 @@ func (p *pace) lead(now int64) int64 { return p.total - (now - p.began) }
 func (p *pace) gather(now int64) {
 	p.from, p.came, p.count, p.piece = now, 0, 0, 0
 	p.sum.wait, p.sum.reserve, p.sum.lead = 0, 0, 0
+	p.low = math.MaxInt64
 }
 
 // arrived is told of every piece of audio.
@@ -105,6 +132,7 @@ func (p *pace) arrived(a arrival) {
 	}
 	p.sum.wait += a.wait()
 	p.sum.reserve += a.reserve()
+	p.low = min(p.low, a.reserve())
 	p.sum.lead += p.lead(a.now)
 	p.count++
 	p.came += a.ns
@@ -115,7 +143,7 @@ func (p *pace) arrived(a arrival) {
 func (p *pace) judge(a *arrival) {
 	elapsed := a.now - p.from
 	if off := p.came - elapsed; p.count == 0 || max(off, -off) > elapsed*paceTolerance/100 {
-		p.steady, p.want, p.best, p.least = 0, 0, 0, 0
+		p.unsettle()
 		return
 	}
 	wait, reserve, lead := p.sum.wait/p.count, p.sum.reserve/p.count, p.sum.lead/p.count
@@ -128,16 +156,38 @@ func (p *pace) judge(a *arrival) {
 	if p.steady++; p.steady < paceSteady || a.frame == 0 {
 		return
 	}
+	if p.calm++; p.calm == 1 || p.low < p.spare {
+		p.spare = p.low
+	}
 	slack := max(paceSlack, p.piece, p.target/2)
 	switch { // by whole frames, so that no part of one is left over that the next gap would begin with
 	case wait > p.target+slack, wait > p.target+slack*paceEarly/100 && wait-p.least >= slack*paceGrown/100:
 		p.want = max(1, (wait-p.target)/a.frame) * a.frame
 	case reserve < paceLow && p.best-reserve >= paceMelted:
 		p.want = a.ahead%a.frame - a.frame
+	case p.calm >= max(paceCalm, p.patience) && p.idle(wait, a.frame) > 0:
+		p.want, p.taken = p.idle(wait, a.frame), true
 	default:
 		return
 	}
-	p.best, p.least = 0, 0
+	p.best, p.least, p.calm = 0, 0, 0
+}
+
+// idle is the whole frames that were too many all the time, and without which audio would still wait about as long as it
+// should. A server that is ahead on purpose has none.
+func (p *pace) idle(wait, frame int64) int64 {
+	if p.target > paceReserve {
+		return 0
+	}
+	return max(0, min(p.spare-paceLow, wait-p.target+paceLow)) / frame * frame
+}
+
+// onPurpose is a server's lead, 0 if it is so small that our own looking late may have made it: nobody's choice.
+func onPurpose(lead int64) int64 {
+	if lead > paceJump {
+		return lead
+	}
+	return 0
 }
 
 // aim sets how long audio should wait. It changes only with what no clock does.
@@ -145,10 +195,10 @@ func (p *pace) aim(lead int64) {
 	jump := lead - p.lastLead
 	switch {
 	case !p.known && !p.restarted:
-		p.target = paceReserve + max(0, lead)
+		p.target = paceReserve + onPurpose(lead)
 	case max(jump, -jump) <= paceJump: // on the same time line, also after a stall
 	case p.restarted:
-		p.target = paceReserve + max(0, lead-p.newLead)
+		p.target = paceReserve + onPurpose(lead-p.newLead)
 	default:
 		p.target += jump
 	}
@@ -170,6 +220,7 @@ func (p *pace) done(ns int64) {
 	// What was gathered before it is counted as if it had come after.
 	p.sum.wait -= ns * p.count
 	p.sum.reserve -= ns * p.count
+	p.low -= ns
 	before := p.want
 	if p.want -= ns; (p.want > 0) != (before > 0) || p.want > 0 && p.want < int64(splicePeriodMin) {
 		p.want = 0

@@ -25,20 +25,30 @@ type liveCall struct {
 // live runs a call for a time. piece is how much audio the server sends at once, speed how fast its clock runs. stall, if
 // set, holds back what the server sends between two times; it comes all at once afterwards.
 func live(t *testing.T, length, piece time.Duration, speed float64, jitter time.Duration, stall [2]time.Duration, source func(n int) []int16) *liveCall {
-	c := &liveCall{phone: newPhone(t, 8000, long), t: t}
-	c.prime, c.reserve = prime, reserve
+	c := newLive(t)
 	rng := rand.New(rand.NewPCG(7, 7))
-	samples := int(piece.Seconds() * 8000)
-	start := time.Now()
-	every := time.Duration(float64(piece) / speed)
-	next := start.Add(3 * time.Millisecond) // the phase between the two clocks
-	late := func() time.Duration {
-		at := next.Sub(start)
+	c.run(length, piece, speed, func(at time.Duration) time.Duration {
 		if at >= stall[0] && at < stall[1] {
 			return stall[1] - at
 		}
 		return time.Duration(rng.Int64N(int64(jitter) + 1))
-	}
+	}, source)
+	return c
+}
+
+func newLive(t *testing.T) *liveCall {
+	c := &liveCall{phone: newPhone(t, 8000, long), t: t}
+	c.prime, c.reserve = prime, reserve
+	return c
+}
+
+// run runs it. lateness is by how much a piece that is due at a time of the call comes late.
+func (c *liveCall) run(length, piece time.Duration, speed float64, lateness func(at time.Duration) time.Duration, source func(n int) []int16) {
+	samples := int(piece.Seconds() * 8000)
+	start := time.Now()
+	every := time.Duration(float64(piece) / speed)
+	next := start.Add(3 * time.Millisecond) // the phase between the two clocks
+	late := func() time.Duration { return lateness(next.Sub(start)) }
 	due := next.Add(late())
 	for tick := start; time.Since(start) < length; tick = tick.Add(ptime) {
 		for due.Before(tick) {
@@ -54,7 +64,6 @@ func live(t *testing.T, length, piece time.Duration, speed float64, jitter time.
 		c.Serve()
 		c.heard = append(c.heard, c.m.Play(160)...)
 	}
-	return c
 }
 
 func (c *liveCall) send(pcm []int16) {
@@ -138,6 +147,39 @@ func TestADelayIsCaughtUpWith(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What playback began with too much, here because the server sent its first two frames at once, goes when nothing has needed it
+// for some seconds. A server that stalls afterwards is not made to pay for it again and again.
+func TestWhatIsNeverNeededGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const second = int(time.Second / ptime)
+		c := live(t, 20*time.Second, ptime, 1, time.Millisecond, [2]time.Duration{0, 19 * time.Millisecond}, toneSource(250, 8000))
+		s := c.Snapshot()
+		if w := c.maxWait(second, 2*second); w < ptime {
+			t.Errorf("it began with a wait of only %v: the test tests nothing", w)
+		}
+		if w := c.maxWait(10*second, 20*second-1); w > ptime {
+			t.Errorf("in the end audio still waits %v", w)
+		}
+		if s.Underruns != 0 || s.Shortened != ptime || s.Stretched != 0 {
+			t.Errorf("snapshot %+v", s)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a stall of 30 ms every 5 s, for two minutes
+		c := newLive(t)
+		stalls := 0
+		c.run(2*time.Minute, ptime, 1, func(at time.Duration) time.Duration {
+			if in := at % (5 * time.Second); at > 5*time.Second && in < 30*time.Millisecond {
+				stalls++
+				return 30*time.Millisecond - in
+			}
+			return 0
+		}, toneSource(250, 8000))
+		if s := c.Snapshot(); stalls < 20 || s.Underruns > 6 {
+			t.Errorf("%d stalled frames, snapshot %+v", stalls, s)
+		}
+	})
 }
 
 // A server that is ahead on purpose, or speaks faster than real time, is played sample by sample.

@@ -166,6 +166,7 @@ func (p *Player) Play(data []byte, format Format, rate, channels int) error {
 	p.fill()
 	if u := p.media.Underruns(); p.playing && u > p.dries {
 		p.underruns += u - p.dries // it ran dry and here is more: the caller heard a gap
+		p.pace.gap(now)
 		p.dries = u
 	} else if !p.playing {
 		p.playing = true
