@@ -140,6 +140,10 @@ func add(d *results.Direction, o steps.Order) {
 // the channel; what comes earlier waits for that, and the wait is caught up with for seconds.
 const speakAfter = 100 * time.Millisecond
 
+// playSettle is how long playback is heard before it is measured. All calls begin at once, which none does in earnest; what the
+// first of them had to wait the module takes out again within seconds.
+const playSettle = 6 * time.Second
+
 // measurePhase runs one phase over the calls of a site.
 func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Run, error) {
 	r := results.Run{Switch: s.kind, Module: s.mod.name, Calls: len(s.uuids), Phase: p.name}
@@ -155,7 +159,11 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		pause(ctx, speakAfter)
 		server.Play(p.play)
 	}
-	pause(ctx, o.settle)
+	if p.play == wsload.Listen {
+		pause(ctx, o.settle)
+	} else {
+		pause(ctx, max(o.settle, playSettle))
+	}
 
 	w := &watch{s: s, conns: map[int]*wsload.Conn{}, relative: map[int]*[]int64{}}
 	if p.stream {
