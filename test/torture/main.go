@@ -39,6 +39,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"mod_audio_stream/test/e2e/switchtest"
@@ -143,7 +144,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		}
 		table.add(t.end(ctx))
 	}
-	for _, s := range o.pick(append(processCases(), operatorCases()...)) {
+	for _, s := range o.pick(slices.Concat(processCases(), operatorCases(), manyCases())) {
 		table.add(runOwn(ctx, o, s))
 	}
 	return table.failed(), nil
