@@ -53,6 +53,7 @@ var figures = []figure{
 	counter("bad_messages", "Server messages that could not be used, since load.", func(s *stats.Status) float64 { return float64(s.Lost.BadMessages) }),
 	counter("texts_dropped", "Texts, digits and marks that did not reach the server, since load.", func(s *stats.Status) float64 { return float64(s.Lost.Texts) }),
 	counter("playback_overflows", "Messages that found the playback queue full, since load.", func(s *stats.Status) float64 { return float64(s.Lost.Overflows) }),
+	counter("playback_unplayed_seconds", "Audio from the server that the caller does not get: no resampler for it, or playback is off. Since load.", func(s *stats.Status) float64 { return float64(s.Lost.UnplayedMS) / 1000 }),
 	gauge("reconnects", "Reconnects of the running streams.", func(s *stats.Status) float64 { return float64(s.Sum.Reconnects) }),
 	gauge("capture_latency_p50_seconds", "Media thread to socket write, median.", func(s *stats.Status) float64 { return s.Sum.CaptureLatencyMS.P50 / 1000 }),
 	gauge("capture_latency_p99_seconds", "Media thread to socket write, 99th percentile.", func(s *stats.Status) float64 { return s.Sum.CaptureLatencyMS.P99 / 1000 }),

@@ -280,8 +280,8 @@ func (m *Module) status(asJSON bool) string {
 		d.RingFull, d.ConnectBuffer, d.SendQueue, d.Convert, d.Callee)
 	fmt.Fprintf(&b, "latency      p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", r.CaptureLatencyMS.P50, r.CaptureLatencyMS.P99,
 		r.CaptureLatencyMS.Max)
-	fmt.Fprintf(&b, "playback     %d ms played, %d ms queued, %d underruns, %d overflows, %d clears, %d marks\n",
-		r.PlaybackPlayedMS, r.PlaybackQueuedMS, r.Underruns, r.Overflows, r.Clears, r.Marks)
+	fmt.Fprintf(&b, "playback     %d ms played, %d ms queued, %d not played since load, %d underruns, %d overflows, %d clears, %d marks\n",
+		r.PlaybackPlayedMS, r.PlaybackQueuedMS, lost.UnplayedMS, r.Underruns, r.Overflows, r.Clears, r.Marks)
 	fmt.Fprintf(&b, "clocks       %d ms shortened, %d ms stretched\n", r.ShortenedMS, r.StretchedMS)
 	fmt.Fprintf(&b, "received     %d bytes, %d bad messages, %d reconnects\n", r.BytesReceived, r.BadMessages, r.Reconnects)
 	fmt.Fprintf(&b, "events       %d pending, %d dropped since load; %d texts dropped\n", st.EventsPending, st.EventsDropped, lost.Texts)

@@ -104,9 +104,9 @@ func TestStatusJSON(t *testing.T) {
 	}
 	want := strings.Fields(`version uptimeMs streams streamsStarted streamsFailed mediaHeld eventsPending eventsDropped goroutines gomaxprocs
 		goHeapBytes gcCount gcPausesMs p50 p99 max dropped frames ringFull connectBuffer
-		sendQueue convert callee texts events badMessages overflows sum framesCaptured framesSent framesDropped ringFull connectBuffer sendQueue convert callee
+		sendQueue convert callee texts events badMessages overflows unplayedMs sum framesCaptured framesSent framesDropped ringFull connectBuffer sendQueue convert callee
 		bytesSent bytesReceived sendQueueMs captureLatencyMs p50 p99 max playbackQueuedMs playbackPlayedMs playbackShortenedMs
-		playbackStretchedMs underruns overflows clears marks reconnects badMessages textsDropped eventsDropped`)
+		playbackStretchedMs playbackUnplayedMs underruns overflows clears marks reconnects badMessages textsDropped eventsDropped`)
 	if !slices.Equal(names, want) {
 		t.Errorf("got  %v\nwant %v", names, want)
 	}

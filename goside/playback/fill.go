@@ -44,6 +44,7 @@ func (p *Player) fill() {
 				p.dropResampler()
 				r, err := p.resample(rate, p.ringRate, 1)
 				if err != nil { // no memory: lose this piece rather than the call
+					p.unplayed += samplesNS(n, rate)
 					p.takeFromQueue(n, rate)
 					continue
 				}

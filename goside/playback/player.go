@@ -103,6 +103,7 @@ type Player struct {
 	pace      pace
 	splicer   splicer
 	shortened int64 // ns taken out by splices
+	unplayed  int64 // ns lost for want of a resampler
 	stretched int64 // ns put in
 
 	dries                               uint64 // the media's count of running dry, as last looked at
@@ -310,6 +311,7 @@ func (p *Player) Close() {
 type Snapshot struct {
 	Queued, Played                      time.Duration
 	Shortened, Stretched                time.Duration // by splices, against drift and delay
+	Unplayed                            time.Duration // lost for want of a resampler
 	Underruns, Clears, Marks, Overflows uint64
 }
 
@@ -321,7 +323,7 @@ func (p *Player) Snapshot() Snapshot {
 		p.account()
 	}
 	return Snapshot{Queued: p.ahead(), Played: p.played(), Shortened: time.Duration(p.shortened),
-		Stretched: time.Duration(p.stretched), Underruns: p.underruns, Clears: p.clears,
+		Stretched: time.Duration(p.stretched), Unplayed: time.Duration(p.unplayed), Underruns: p.underruns, Clears: p.clears,
 		Marks: p.marks, Overflows: p.overflows}
 }
 

@@ -196,4 +196,7 @@ func TestAResamplerThatCannotBeHadLosesThatPieceOnly(t *testing.T) {
 	if got := m.Play(101); !slices.Equal(got, append(signal(0, 100), 0)) {
 		t.Error("what needs no resampler was not heard")
 	}
+	if lost := p.Snapshot().Unplayed; lost != 100*time.Second/16_000 {
+		t.Errorf("%v are counted as not played", lost)
+	}
 }

@@ -20,6 +20,7 @@ type Report struct {
 	PlaybackPlayedMS int64   `json:"playbackPlayedMs"`
 	ShortenedMS      int64   `json:"playbackShortenedMs"` // against a fast clock, or a delay
 	StretchedMS      int64   `json:"playbackStretchedMs"` // against a slow clock
+	UnplayedMS       int64   `json:"playbackUnplayedMs"`  // no resampler for it, or playback is off
 	Underruns        uint64  `json:"underruns"`
 	Overflows        uint64  `json:"overflows"`
 	Clears           uint64  `json:"clears"`
@@ -68,6 +69,7 @@ func (r *Report) Add(o *Report) {
 	r.PlaybackPlayedMS += o.PlaybackPlayedMS
 	r.ShortenedMS += o.ShortenedMS
 	r.StretchedMS += o.StretchedMS
+	r.UnplayedMS += o.UnplayedMS
 	r.Underruns += o.Underruns
 	r.Overflows += o.Overflows
 	r.Clears += o.Clears

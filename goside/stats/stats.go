@@ -19,6 +19,7 @@ type Stream struct {
 	LostSend       atomic.Uint64 // wire frames dropped because the server did not read
 	LostConvert    atomic.Uint64 // captured frames lost for want of a resampler
 	LostTexts      atomic.Uint64 // texts for the server that it did not get
+	Unplayed       atomic.Int64  // ns of audio that the server sent although playback is off
 	Reconnects     atomic.Uint64
 	BadMessages    atomic.Uint64
 	Latency        Histogram // media thread to socket write

@@ -146,7 +146,7 @@ func TestReportIsWrittenWithTheNamesThatUsersKnow(t *testing.T) {
 	text, err := json.Marshal(Report{
 		UUID: "u", Stream: "s", UptimeMS: 1, State: "streaming", URL: "ws://h/", FramesCaptured: 2, FramesSent: 3,
 		FramesDropped: Dropped{4, 5, 6, 7, 21}, BytesSent: 8, BytesReceived: 9, SendQueueMS: 10,
-		CaptureLatencyMS: Latency{0.5, 1.25, 2}, PlaybackQueuedMS: 11, PlaybackPlayedMS: 12, ShortenedMS: 19, StretchedMS: 20,
+		CaptureLatencyMS: Latency{0.5, 1.25, 2}, PlaybackQueuedMS: 11, PlaybackPlayedMS: 12, ShortenedMS: 19, StretchedMS: 20, UnplayedMS: 24,
 		Underruns: 13, Overflows: 14,
 		Clears: 15, Marks: 16, Reconnects: 17, PingRTTMS: 1.5, BadMessages: 18, TextsDropped: 22, EventsDropped: 23,
 	})
@@ -155,7 +155,7 @@ func TestReportIsWrittenWithTheNamesThatUsersKnow(t *testing.T) {
 	}
 	const want = `{"uuid":"u","stream":"s","uptimeMs":1,"state":"streaming","url":"ws://h/","framesCaptured":2,"framesSent":3,` +
 		`"framesDropped":{"ringFull":4,"connectBuffer":5,"sendQueue":6,"convert":7,"callee":21},"bytesSent":8,"bytesReceived":9,"sendQueueMs":10,` +
-		`"captureLatencyMs":{"p50":0.5,"p99":1.25,"max":2},"playbackQueuedMs":11,"playbackPlayedMs":12,"playbackShortenedMs":19,"playbackStretchedMs":20,"underruns":13,"overflows":14,` +
+		`"captureLatencyMs":{"p50":0.5,"p99":1.25,"max":2},"playbackQueuedMs":11,"playbackPlayedMs":12,"playbackShortenedMs":19,"playbackStretchedMs":20,"playbackUnplayedMs":24,"underruns":13,"overflows":14,` +
 		`"clears":15,"marks":16,"reconnects":17,"pingRttMs":1.5,"badMessages":18,"textsDropped":22,"eventsDropped":23}`
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)

@@ -37,12 +37,13 @@ type Lost struct {
 	Events      uint64  `json:"events"`
 	BadMessages uint64  `json:"badMessages"`
 	Overflows   uint64  `json:"overflows"`
+	UnplayedMS  int64   `json:"unplayedMs"`
 }
 
 // LostOf is what a report says of it.
 func LostOf(r *Report) Lost {
 	return Lost{Frames: r.FramesDropped, Texts: r.TextsDropped, Events: r.EventsDropped, BadMessages: r.BadMessages,
-		Overflows: r.Overflows}
+		Overflows: r.Overflows, UnplayedMS: r.UnplayedMS}
 }
 
 // Add sums another one up into this one.
@@ -52,4 +53,5 @@ func (l *Lost) Add(o Lost) {
 	l.Events += o.Events
 	l.BadMessages += o.BadMessages
 	l.Overflows += o.Overflows
+	l.UnplayedMS += o.UnplayedMS
 }

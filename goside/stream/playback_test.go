@@ -147,11 +147,17 @@ func TestWithoutPlaybackMarksAreAnsweredAtOnceAndCommandsRefused(t *testing.T) {
 	srv := r.serve(agent.Config{})
 	c := r.start(srv.URL(""), map[string]string{"STREAM_PLAYBACK": "false"})
 	conn := r.connect(srv, c)
+	if err := conn.SendBinary(make([]byte, 320)); err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{`{"type":"clear"}`, `{"type":"pause"}`, `{"type":"resume"}`, `{"type":"mark","data":{"name":"m"}}`} {
 		send(t, conn, text)
 	}
 	if got := r.text(conn, "mark"); got != `{"type":"mark","data":{"name":"m","status":"played","playedMs":0}}` {
 		t.Errorf("answered %s", got)
+	}
+	if n := c.s.Report(nil).UnplayedMS; n != 20 {
+		t.Errorf("%d ms are counted as not played", n)
 	}
 	for _, err := range []error{c.s.Clear(), c.s.PausePlay(), c.s.ResumePlay()} {
 		if !errors.Is(err, errNoPlayback) {

@@ -55,14 +55,15 @@ func (s *Stream) handle(m *protocol.Message) {
 }
 
 func (s *Stream) play(m *protocol.Message) {
-	if s.player == nil {
-		return // binary audio with STREAM_PLAYBACK=false: nobody asked for it
-	}
 	rate := m.Rate
 	if rate == 0 {
 		if rate = s.p.Settings.SampleRate; rate == 0 {
 			rate = s.p.Command.Rate
 		}
+	}
+	if s.player == nil { // binary audio with STREAM_PLAYBACK=false: nobody asked for it
+		s.stats.Unplayed.Add(int64(m.Format.Duration(len(m.Audio), rate, m.Channels)))
+		return
 	}
 	s.played(s.ingest.play(m.Audio, m.Format, rate, m.Channels))
 }

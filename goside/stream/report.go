@@ -44,12 +44,15 @@ func (s *Stream) Report(merge *stats.Histogram) stats.Report {
 		}
 		r.PingRTTMS = stats.MS(conn.PingRTT())
 	}
+	unplayed := time.Duration(c.Unplayed.Load())
 	if s.player != nil {
 		p := s.player.Snapshot()
+		unplayed += p.Unplayed
 		r.PlaybackQueuedMS, r.PlaybackPlayedMS = p.Queued.Milliseconds(), p.Played.Milliseconds()
 		r.ShortenedMS, r.StretchedMS = p.Shortened.Milliseconds(), p.Stretched.Milliseconds()
 		r.Underruns, r.Overflows, r.Clears, r.Marks = p.Underruns, p.Overflows, p.Clears, p.Marks
 	}
+	r.UnplayedMS = unplayed.Milliseconds()
 	if merge != nil {
 		merge.Merge(&c.Latency)
 	}
