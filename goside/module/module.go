@@ -75,7 +75,7 @@ func Start(h host.Host, bell host.Doorbell, params map[string]string) *Module {
 		m.log(host.LevelError, "internal error in the pump, which goes on: %v\n%s", what, stack)
 	}, func(pumps int) { setProcessors(m.set.Load().GOMAXPROCS, pumps) })
 	m.serveMetrics(set.MetricsAddr)
-	debug.SetGCPercent(gcPercent)
+	collectEarly()
 	rehearse(m.tidier.free)
 	m.log(host.LevelNotice, "version %s, Go %s, in FreeSWITCH %s", Version, strings.TrimPrefix(runtime.Version(), "go"), h.Version())
 	return m

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -20,6 +21,13 @@ const (
 	tidyLate  = 5 * time.Second
 	gcPercent = 25
 )
+
+// collectEarly sets the share that Go may add. Whoever set GOGC in FreeSWITCH's environment knows why.
+func collectEarly() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
 
 // rehearse collects some garbage of every size that streams leave. Go makes its lists of each size's memory when they are first
 // needed, 500 KiB in all; this way it is at load, and no call pays for it.

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -60,4 +61,19 @@ func TestNothingIsCollectedOnceClosed(t *testing.T) {
 			t.Fatalf("collected %d times behind close", freed.Load())
 		}
 	})
+}
+
+func TestGOGCOfTheEnvironmentIsKept(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	t.Setenv("GOGC", "100")
+	collectEarly()
+	if n := debug.SetGCPercent(100); n != 100 {
+		t.Errorf("it was 100, and is %d", n)
+	}
+	t.Setenv("GOGC", "")
+	collectEarly()
+	if n := debug.SetGCPercent(100); n != gcPercent {
+		t.Errorf("it is %d, want %d", n, gcPercent)
+	}
 }
