@@ -144,10 +144,10 @@ func (f *FreeSWITCH) prepare() error {
 		modules = append(modules, "mod_audio_stream")
 	}
 	f.conf = freeswitchConf{Password: eventSocketPassword, Modules: modules, LogDir: filepath.Join(o.Dir, "log"), Settings: sortedSettings(o.Config)}
-	if f.conf.EventPort, err = freePort("tcp"); err != nil {
+	if f.conf.EventPort, err = freePort(); err != nil {
 		return err
 	}
-	if f.conf.SIPPort, err = freePort("udp"); err != nil {
+	if f.conf.SIPPort, err = freePort(); err != nil {
 		return err
 	}
 	// Several FreeSWITCHes may run at a time; each takes another window of RTP ports, below the ephemeral ones.

@@ -4,6 +4,7 @@ package switchtest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -121,20 +122,30 @@ func tail(path string, limit int) string {
 	return strings.TrimSpace(string(b))
 }
 
-// freePort finds a port nobody listens on now, for a program that cannot pick its own.
-func freePort(network string) (int, error) {
-	if network == "udp" {
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			return 0, err
+// freePort finds a port nobody listens on now, over UDP and TCP, for a program that cannot pick its own. It lies below the
+// ephemeral ones, of which any connection may take one until that program is up, and below those for RTP.
+func freePort() (int, error) {
+	var err error
+	for range 100 {
+		if port := 6000 + rand.IntN(6000); free(port, &err) {
+			return port, nil
 		}
-		defer c.Close()
-		return c.LocalAddr().(*net.UDPAddr).Port, nil
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	return 0, fmt.Errorf("no free port: %w", err)
+}
+
+func free(port int, err *error) bool {
+	l, e := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if e != nil {
+		*err = e
+		return false
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	c, e := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+	if e != nil {
+		*err = e
+		return false
+	}
+	_ = c.Close()
+	return true
 }
