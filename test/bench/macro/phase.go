@@ -140,9 +140,24 @@ func add(d *results.Direction, o steps.Order) {
 // the channel; what comes earlier waits for that, and the wait is caught up with for seconds.
 const speakAfter = 100 * time.Millisecond
 
-// playSettle is how long playback is heard before it is measured. All calls begin at once, which none does in earnest; what the
-// first of them had to wait the module takes out again within seconds.
-const playSettle = 6 * time.Second
+// All streams of a phase begin at once, which in earnest none do. So a phase waits for what that costs to have passed: so long
+// for each stream, and where callers listen until the module has taken out again what the first audio had to wait.
+const (
+	streamSettle = 3 * time.Millisecond
+	playSettle   = 6 * time.Second
+)
+
+// settled is how long after its streams have begun a phase is measured.
+func (o *options) settled(s *site, p phase) time.Duration {
+	wait := o.settle
+	if p.stream {
+		wait = max(wait, time.Duration(len(s.uuids))*streamSettle)
+	}
+	if s.rtp != nil && p.play == wsload.Binary && p.rate == 8000 && !p.secure {
+		wait = max(wait, playSettle)
+	}
+	return wait
+}
 
 // measurePhase runs one phase over the calls of a site.
 func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Run, error) {
@@ -159,11 +174,7 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		pause(ctx, speakAfter)
 		server.Play(p.play)
 	}
-	if p.play == wsload.Listen {
-		pause(ctx, o.settle)
-	} else {
-		pause(ctx, max(o.settle, playSettle))
-	}
+	pause(ctx, o.settled(s, p))
 
 	w := &watch{s: s, conns: map[int]*wsload.Conn{}, relative: map[int]*[]int64{}}
 	if p.stream {
