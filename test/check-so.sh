@@ -48,7 +48,7 @@ fi
 # what calls one on another thread.
 mod=$(dirname "$so")/mod
 objects=$(ls "$mod"/*.o) || complain "there are no objects in $mod; build first"
-reached=" bug doorbell dtmf pacer "
+reached=" bug doorbell channel pacer "
 for name in $reached; do [ -e "$mod/$name.o" ] || complain "$mod/$name.o is not there; build first"; done
 grown=
 while [ "$grown" != "$reached" ]; do
