@@ -21,9 +21,20 @@ import (
 // it shows whether memory stays flat. Its calls have no caller: FreeSWITCH's null endpoint, or the stand-in's own media, so
 // that the driver needs little of the machine.
 
-// linger is how long a server that does not look at its connection keeps it: longer than a call lasts, and not to the end
-// of an hour, for which there are not enough descriptors.
+// linger is how long a server keeps a connection: longer than a call lasts, and not to the end of an hour, for which there
+// are not enough descriptors.
 const linger = 5 * time.Second
+
+// brief is a server that lets go of each connection when it has done with it, or has had it for that long.
+func brief(handle func(p *peer)) func(p *peer) {
+	return func(p *peer) {
+		ctx, cancel := context.WithTimeout(p.ctx, linger)
+		defer cancel()
+		defer p.Close()
+		p.ctx = ctx
+		handle(p)
+	}
+}
 
 // desks is how many commands are under way at once.
 const desks = 12
@@ -60,22 +71,22 @@ func newMixed(r *round) *mixed {
 		r.agent(agent.Config{Forget: true, Mode: agent.Echo{}}).URL("/"),
 		r.agent(agent.Config{Forget: true, Mode: agent.Echo{}, TLS: secure}).URL("/"),
 		r.agent(agent.Config{Silent: true}).URL("/"),
-		r.server(httpStatus(503)),
+		r.server(brief(httpStatus(503))),
 		"ws://127.0.0.1:1/", // nobody listens there
-		r.server(after(func(p *peer) { // lost again and again
+		r.server(brief(after(func(p *peer) { // lost again and again
 			p.pass(time.Duration(rand.IntN(300)) * time.Millisecond)
 			p.reset()
-		})),
-		r.server(after(func(p *peer) { // closes in order
+		}))),
+		r.server(brief(after(func(p *peer) { // closes in order
 			p.pass(time.Duration(rand.IntN(300)) * time.Millisecond)
 			p.write(frame(true, 0, 8, "\x03\xe8"))
-			p.pass(linger)
-		})),
-		r.server(func(p *peer) { // never reads
+			p.hold()
+		}))),
+		r.server(brief(func(p *peer) { // never reads
 			if p.upgrade() {
-				p.pass(linger)
+				p.hold()
 			}
-		}),
+		})),
 	}
 	return m
 }
