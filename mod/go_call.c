@@ -9,36 +9,16 @@
  */
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 #include "shim.h"
 
 #define CALL_STACK (256 * 1024) /* FreeSWITCH's own threads have 240 KiB; Go's side needs some KiB of it */
 
-/* What FreeSWITCH gives its own threads beside the real-time ones (switch_core.c, set_priority): whoever starts it with
- * the right to has ours inherit it, so this is for a thread that was made more patient. */
-#define NICE (-10)
-
 /* What a fault in Go code raises, and what the runtime sends itself (URG: preemption, PROF: profiles). */
 static const int open_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGURG, SIGPROF};
 
-struct start {
-	void *(*run)(void *);
-	void *arg;
-};
-
-static void *begin(void *start)
-{
-	const struct start *s = start;
-
-	/* Linux: of this thread, and of those that it starts. Where it is refused they stay as they are. */
-	if (getpriority(PRIO_PROCESS, 0) > NICE) setpriority(PRIO_PROCESS, 0, NICE);
-	return s->run(s->arg);
-}
-
 bool as_go_thread(void *(*run)(void *), void *arg)
 {
-	struct start start = {run, arg};
 	struct sched_param other = {.sched_priority = 0};
 	sigset_t mask, before;
 	pthread_attr_t attr;
@@ -53,7 +33,7 @@ bool as_go_thread(void *(*run)(void *), void *arg)
 	sigfillset(&mask);
 	for (size_t i = 0; i < sizeof(open_signals) / sizeof(open_signals[0]); i++) sigdelset(&mask, open_signals[i]);
 	pthread_sigmask(SIG_SETMASK, &mask, &before);
-	failed = pthread_create(&thread, &attr, begin, &start);
+	failed = pthread_create(&thread, &attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	if (failed) return false;

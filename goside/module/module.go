@@ -105,7 +105,7 @@ func (m *Module) apply(params map[string]string) settings.Module {
 	return set
 }
 
-// maxPumps bounds the pumps of a machine with many cores. Eight carry some thousands of streams, more than FreeSWITCH does.
+// maxPumps bounds the pumps of a machine with many cores: with pump.StreamsPerPump that is 4000 streams before any has more.
 const maxPumps = 8
 
 // setProcessors sets GOMAXPROCS, for pumps that keep one each while they sleep (pump.sleepUntil): n, but one more than there are

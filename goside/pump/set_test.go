@@ -25,6 +25,17 @@ func add(s *Set, bell *hosttest.Doorbell) (*fake, *Pump) {
 	return f, p
 }
 
+// twoPumps have a stream each; f is the helper's.
+func twoPumps(t *testing.T) (s *Set, bell *hosttest.Doorbell, first *Pump, f *fake, helper *Pump) {
+	t.Helper()
+	s, bell, _ = startSet(t, time.Millisecond, 2, 1)
+	_, first = add(s, bell)
+	if f, helper = add(s, bell); helper == first {
+		t.Fatal("both streams are on one pump")
+	}
+	return s, bell, first, f, helper
+}
+
 func TestManyStreamsAreSharedAmongPumps(t *testing.T) {
 	const perPump = 3
 	s, bell, grown := startSet(t, time.Millisecond, 2, perPump)
@@ -59,12 +70,7 @@ func TestManyStreamsAreSharedAmongPumps(t *testing.T) {
 }
 
 func TestAHelperSleepsWithoutStreamsAndWakesForTheNext(t *testing.T) {
-	s, bell, _ := startSet(t, time.Millisecond, 2, 1)
-	_, first := add(s, bell)
-	f, helper := add(s, bell)
-	if helper == first {
-		t.Fatal("both streams are on one pump")
-	}
+	s, bell, _, f, helper := twoPumps(t)
 	f.push()
 	f.until(t, "the frame", func() bool { return f.frames.Load() == 1 })
 	f.media.Close() // the bug is gone
@@ -84,12 +90,7 @@ func TestAHelperSleepsWithoutStreamsAndWakesForTheNext(t *testing.T) {
 }
 
 func TestAtOnceEveryNewStreamIsOnTheFirstPump(t *testing.T) {
-	s, bell, _ := startSet(t, time.Millisecond, 2, 1)
-	_, first := add(s, bell)
-	f, helper := add(s, bell)
-	if helper == first {
-		t.Fatal("both streams are on one pump")
-	}
+	s, bell, first, f, _ := twoPumps(t)
 	s.SetWindow(0)
 	for range 3 {
 		if _, p := add(s, bell); p != first {

@@ -288,7 +288,7 @@ void channel_dump(switch_channel_t *c, FILE *out);
 const char *cause_name(int cause);
 int cause_number(const char *name);
 
-/* media.c and io.c */
+/* media.c, messages.c, io.c */
 void media_start(switch_core_session_t *s);
 void media_post(switch_core_session_t *s, host_msg_t *m); /* takes over one reference */
 host_msg_t *msg_new(int kind, const char *a, const char *b, const char *c);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,8 +106,10 @@ bool thread_try_fifo(void)
 {
 	struct sched_param p = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
 
-	/* the process as a whole, as FreeSWITCH does at start: every thread made later inherits it */
+	/* the process as a whole, as FreeSWITCH does at start (set_priority): every thread made later inherits both, and a
+	 * module's that leave real time keep the second */
 	fifo = sched_setscheduler(0, SCHED_FIFO, &p) == 0;
+	if (fifo) setpriority(PRIO_PROCESS, 0, -10);
 	return fifo;
 }
 

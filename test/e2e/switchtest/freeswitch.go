@@ -147,8 +147,10 @@ func (f *FreeSWITCH) prepare() error {
 	if f.conf.EventPort, err = freePort(); err != nil {
 		return err
 	}
-	if f.conf.SIPPort, err = freePort(); err != nil {
-		return err
+	for f.conf.SIPPort == 0 || f.conf.SIPPort == f.conf.EventPort {
+		if f.conf.SIPPort, err = freePort(); err != nil {
+			return err
+		}
 	}
 	// Several FreeSWITCHes may run at a time; each takes another window of RTP ports, below the ephemeral ones.
 	f.conf.RTPStart = 12000 + 1000*((os.Getpid()+f.conf.SIPPort)%20)
