@@ -51,12 +51,16 @@ func (s *Set) pick() (p *Pump, started int) {
 	if s.window <= 0 || s.stopped { // at once, frame by frame: that is what the doorbell is for
 		return p, 0
 	}
-	for _, other := range s.pumps[1:] {
-		if other.serving() < p.serving() {
+	for _, other := range s.pumps { // in order: behind a peak the few that are left are served at once again
+		n := other.serving()
+		if n < s.perPump {
+			return other, 0
+		}
+		if n < p.serving() {
 			p = other
 		}
 	}
-	if p.serving() < s.perPump || len(s.pumps) >= s.limit {
+	if len(s.pumps) >= s.limit {
 		return p, 0
 	}
 	poller, err := netpoll.New()

@@ -89,6 +89,23 @@ func TestAHelperSleepsWithoutStreamsAndWakesForTheNext(t *testing.T) {
 	next.until(t, "the frame", func() bool { return next.frames.Load() == 1 })
 }
 
+func TestBehindAPeakStreamsAreServedByTheDoorbellAgain(t *testing.T) {
+	s, bell, first, f, helper := twoPumps(t)
+	for _, p := range []*Pump{first, helper} {
+		(*p.streams.Load())[0].(*fake).media.Close()
+	}
+	f.until(t, "the end", f.gone.Load)
+	for first.serving()+helper.serving() != 0 {
+		runtime.Gosched()
+	}
+	s.perPump = 3
+	for range 3 {
+		if _, p := add(s, bell); p != first {
+			t.Error("a stream is on the helper although the first pump has room")
+		}
+	}
+}
+
 func TestAtOnceEveryNewStreamIsOnTheFirstPump(t *testing.T) {
 	s, bell, first, f, _ := twoPumps(t)
 	s.SetWindow(0)
