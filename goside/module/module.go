@@ -108,7 +108,7 @@ func (m *Module) apply(params map[string]string) settings.Module {
 // maxPumps bounds the pumps of a machine with many cores: with pump.StreamsPerPump that is 4000 streams before any has more.
 const maxPumps = 8
 
-// setProcessors sets GOMAXPROCS, for pumps that keep one each while they sleep (pump.sleepUntil): n, but one more than there are
+// setProcessors sets GOMAXPROCS, for pumps that keep one each while they sleep (netpoll.SleepUntil): n, but one more than there are
 // pumps at least; 0: what the runtime would take, and the pumps' beside it.
 func setProcessors(n, pumps int) {
 	if n > 0 {

@@ -8,16 +8,20 @@
 //	task.go    readers that the poller runs
 //	conn.go    a socket as net.Conn
 //	side.go    one direction of it: readiness and deadline
+//	sleep.go   waiting for a moment
 package netpoll
 
 import (
 	"errors"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mod_audio_stream/goside/mono"
 )
 
 // ErrClosed is what Wait returns once the poller has been closed.
@@ -98,8 +102,9 @@ func (p *Poller) isClosed() bool {
 	return p.closed
 }
 
-// Poll runs the tasks whose sockets have something by now. It does not block. Not after Close.
-func (p *Poller) Poll() {
+// Poll runs the tasks whose sockets have something by now, and returns how many arrivals it was told of. It does not block.
+// Not after Close.
+func (p *Poller) Poll() (arrivals int) {
 	for {
 		// Raw: it cannot block, and the runtime need not hear of it.
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&p.events[0])), batch, 0, 0, 0)
@@ -107,10 +112,38 @@ func (p *Poller) Poll() {
 			n = 0
 		}
 		p.handle(int(n))
+		arrivals += int(n)
 		if n < batch {
-			return
+			return arrivals
 		}
 	}
+}
+
+// PollUntil does what Poll does until a moment of CLOCK_MONOTONIC (ns, as mono.Now), and at that moment. With rest above 0 it
+// is there as soon as something arrives, and then again when it has rested for so long; with 0 it looks at the end only. The
+// runtime is not told that it sleeps: see SleepUntil. Not after Close.
+func (p *Poller) PollUntil(at int64, rest time.Duration) (arrivals int) {
+	for rest > 0 {
+		left := at - mono.Now()
+		if left <= 0 {
+			break
+		}
+		ts := unix.NsecToTimespec(left)
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.ep), uintptr(unsafe.Pointer(&p.events[0])), batch,
+			uintptr(unsafe.Pointer(&ts)), 0, 0)
+		switch {
+		case errno == unix.EINTR:
+			runtime.Gosched() // as in SleepUntil
+		case errno != 0: // Linux before 5.11
+			rest = 0
+		case n > 0:
+			p.handle(int(n))
+			arrivals += int(n)
+			SleepUntil(min(at, mono.Now()+int64(rest)))
+		}
+	}
+	SleepUntil(at)
+	return arrivals + p.Poll()
 }
 
 // handle passes n events on and runs the tasks.

@@ -1,6 +1,6 @@
 // Package pump is the goroutine that empties the capture rings and reads the sockets. It is woken by the doorbell and by the
-// sockets while few streams run, and once per window when there are many: waking is what costs, not copying. Hundreds of
-// streams share one, and beyond that there are more of them (set.go).
+// sockets while few streams run, and once per window when there are many (window.go): waking is what costs, not copying.
+// Hundreds of streams share one, and beyond that there are more of them (set.go).
 package pump
 
 import (
@@ -19,6 +19,10 @@ import (
 // ImmediateStreams is how many streams are served frame by frame. Above it the pump gathers for a window; measured, that
 // is where waking for every frame begins to cost more than it gives.
 const ImmediateStreams = 8
+
+// Crowd is how many streams share a window, and its price, without it being felt: above it the window is half as long. What a
+// wake-up costs each of them is then what it costs at half as many.
+const Crowd = 100
 
 // activeTick is how long the pump sleeps at most while somebody's playback runs, so that its end is noticed although no
 // captured frame comes by (paused, on hold). One frame at the usual ptime.
@@ -67,7 +71,7 @@ func start(bell host.Doorbell, window time.Duration, broken func(what any, stack
 	return p
 }
 
-// SetWindow sets how long the pump gathers when more than ImmediateStreams run; 0: always immediate.
+// SetWindow sets how long the pump gathers when more than ImmediateStreams run, half of it above Crowd; 0: always immediate.
 func (p *Pump) SetWindow(window time.Duration) { p.window.Store(int64(window)) }
 
 // Add puts a stream on the list and serves it from now on. Any goroutine.
@@ -122,7 +126,7 @@ func (p *Pump) again() {
 
 func (p *Pump) run() {
 	defer p.again()
-	var window int64 // the end of the last one
+	var window window
 	for {
 		fault.At("pump")
 		active := false
@@ -140,9 +144,7 @@ func (p *Pump) run() {
 		default:
 		}
 		if w := p.gathers(len(list)); w > 0 {
-			window = windowEnd(window, w)
-			sleepUntil(window)
-			p.bell.Poller().Poll()
+			window.gather(w, p.bell.Poller())
 			continue
 		}
 		p.bell.Arm()
@@ -166,6 +168,8 @@ func (p *Pump) gathers(streams int) time.Duration {
 	switch {
 	case p.helper && streams > 0 && w <= 0:
 		return helperWindow
+	case streams > Crowd:
+		return w / 2
 	case p.helper && streams > 0, streams > ImmediateStreams:
 		return w
 	}
