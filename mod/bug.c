@@ -136,29 +136,24 @@ static void capture(as_stream_t *s, switch_media_bug_t *bug)
 	switch_core_session_t *session = switch_core_media_bug_get_session(bug);
 	switch_codec_implementation_t impl;
 	bool mute = atomic_load_explicit(&s->media.mute, memory_order_relaxed);
+	switch_size_t caller = 0, none = 0;
 	bool news = false;
 	uint32_t channels;
 
+	as_ring_expect(ring);
 	memset(&impl, 0, sizeof(impl));
 	switch_core_session_get_read_impl(session, &impl);
 	if (!impl.decoded_bytes_per_packet || impl.decoded_bytes_per_packet > SWITCH_RECOMMENDED_BUFFER_SIZE) return;
 	channels = impl.number_of_channels ? impl.number_of_channels : 1;
 	atomic_store_explicit(&s->read_rate, impl.actual_samples_per_second, memory_order_relaxed);
 
-	for (;;) {
-		switch_size_t caller = 0, none = 0;
+	/* As many frames as there are, counted once: FreeSWITCH writes to the buffer under the lock that it calls us under.
+	 * Reading with fill off would hand out fill bytes for ever once the buffer is empty. */
+	switch_core_media_bug_inuse(bug, &caller, &none);
+	for (; caller >= impl.decoded_bytes_per_packet; caller -= impl.decoded_bytes_per_packet) {
 		switch_frame_t frame;
 		as_frame_hdr_t *h = NULL;
 		int64_t n;
-
-		/* reading with fill off would hand out fill bytes for ever once the buffer is empty */
-		switch_core_media_bug_inuse(bug, &caller, &none);
-		if (caller < impl.decoded_bytes_per_packet) {
-			/* FreeSWITCH fills the buffer from one end to the other; flushed while it is empty, it begins at the
-			 * start again, and the rest of its memory is never touched (bug_memory.c) */
-			if (!caller) switch_core_media_bug_flush(bug);
-			break;
-		}
 
 		if (!mute) h = as_ring_reserve(ring, impl.decoded_bytes_per_packet * s->legs);
 		if (h && s->legs == 1)
@@ -178,6 +173,9 @@ static void capture(as_stream_t *s, switch_media_bug_t *bug)
 		as_ring_commit(ring, h);
 		news = true;
 	}
+	/* FreeSWITCH fills the buffer from one end to the other; flushed while it is empty, it begins at the start again,
+	 * and the rest of its memory is never touched (bug_memory.c) */
+	if (!caller) switch_core_media_bug_flush(bug);
 	if (news) as_doorbell_ring();
 }
 
