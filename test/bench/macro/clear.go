@@ -11,14 +11,16 @@ import (
 	"mod_audio_stream/test/bench/wsload"
 )
 
-// Barge-in: so much is queued, so much of it is heard, then the server sends clear and waits.
+// Barge-in: so much is queued, so much of it is heard, then the server sends clear and waits. On all calls within a second, one
+// after the other, as callers do who know nothing of each other.
 const (
 	clearQueued = 2 * time.Second
 	clearHeard  = 400 * time.Millisecond
+	clearSpread = time.Second
 	clearWait   = 400 * time.Millisecond
 )
 
-// clears measures barge-ins on all calls at a time: from the server's clear to the end of the last packet with sound at the
+// clears measures barge-ins on all calls: from the server's clear to the end of the last packet with sound at the
 // caller.
 func (s *site) clears(ctx context.Context, o *options) (results.Clear, error) {
 	c := results.Clear{Switch: s.kind, Module: s.mod.name, Calls: len(s.uuids)}
@@ -40,6 +42,7 @@ func (s *site) clears(ctx context.Context, o *options) (results.Clear, error) {
 		at := map[int]int64{}
 		for i, conn := range conns {
 			at[i] = conn.Text(`{"type":"clear"}`)
+			pause(ctx, clearSpread/time.Duration(len(conns)))
 		}
 		pause(ctx, clearWait)
 		for i, sent := range at {

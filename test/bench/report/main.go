@@ -176,8 +176,8 @@ func timing(b *strings.Builder, s section) {
 		b.WriteString("Latency is from the earliest of a call's frames: these callers are not seen from outside.\n\n")
 	} else {
 		b.WriteString("Latency is from the caller's packet to the server's read, FreeSWITCH's own timer included, and from the server's write to the\n" +
-			"caller's packet. A frame that FreeSWITCH itself did not get in time shows as lost and silent. The server has spoken for some hundred ms\n" +
+			"caller's packet. A frame that FreeSWITCH itself did not get in time shows as lost and silent. The server has spoken for a second at least\n" +
 			"when counting begins and goes on speaking until it has ended, so neither beginning nor end of speech is among what is heard; underruns are the module's\n" +
-			"count since the streams' start, of gaps behind which more followed. Where the load itself was more than 5 ms late, it may have made them.\n\n")
+			"count of gaps behind which more followed, in the same time. Where the load itself was more than 5 ms late, it may have made them.\n\n")
 	}
 }

@@ -112,12 +112,13 @@ func (t *targets) heard(calls int) {
 		at := fmt.Sprintf("%d SIP calls, %s: ", calls, phase)
 		t.most("playback-p50", at+"playback latency p50", g.Median(func(r *results.Run) float64 { return r.Play.P50 }), 25, "%.1f", " ms")
 		t.most("playback-p99", at+"playback latency p99", g.Median(func(r *results.Run) float64 { return r.Play.P99 }), 45, "%.1f", " ms")
-		n, late := 0, 0
+		n, began, late := 0, 0, 0
 		for i := range g.Runs {
 			n += int(g.Runs[i].Inside.Underruns)
+			began += int(g.Runs[i].Inside.Began)
 			late += g.Runs[i].Late
 		}
-		t.list = append(t.list, target{"underruns", at + "underruns", "none", fmt.Sprintf("%d in %d rounds (the load itself was late %d times)", n, len(g.Runs), late), n > 0})
+		t.list = append(t.list, target{"underruns", at + "underruns", "none", fmt.Sprintf("%d in %d rounds (%d before, while the streams began; the load itself was late %d times)", n, len(g.Runs), began, late), n > 0})
 	}
 }
 

@@ -38,7 +38,7 @@ func TestTargetsAreJudgedAndExplained(t *testing.T) {
 		"CPU added by duplex over parked calls, ms | at most 3.30 | 2.00 | yes |  |",
 		"playback latency p50 | at most 25.0 ms | 22.0 ms | yes |",
 		"playback latency p99 | at most 45.0 ms | 46.0 ms | **no** | not looked into yet |",
-		"underruns | none | 3 in 1 rounds",
+		"underruns | none | 3 in 1 rounds (0 before, while the streams began",
 		"frames lost, twice or out of order, capture | none | 0 of 3000 | yes |",
 		"READ p99, Go side: idle | at most 2.00 µs | 1.50 µs | yes |",
 		"READ p99.9, Go side: idle | at most 10.00 µs | 11.00 µs | **no** |",

@@ -99,6 +99,7 @@ type Module struct {
 	CaptureP50, CaptureP99 float64 // ms, media thread to socket
 	CaptureMax             float64
 	Underruns, Dropped     uint64
+	Began                  uint64 // underruns before the phase was measured, while its streams began
 	GCPauseP99             float64
 }
 

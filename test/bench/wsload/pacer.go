@@ -18,9 +18,21 @@ import (
 // slots are the milliseconds of a frame, over which connections are spread.
 const slots = steps.FrameMS
 
+// BeginOver is over how long the connections begin to be sent to: 200 of them a second. At once all would begin in one frame's
+// time, which speakers in earnest never do.
+const BeginOver = time.Second
+
+const beginAtOnce = 200
+
+// begins is how long after Play a connection's first step is due.
+func begins(index int) time.Duration {
+	return time.Duration(index%beginAtOnce) * BeginOver / beginAtOnce
+}
+
 // pacer sends to every connection in real time, from one thread.
 type pacer struct {
 	mode atomic.Int32
+	from atomic.Int64 // when that was set, ns
 	late atomic.Int64
 	stop chan struct{}
 
@@ -67,8 +79,11 @@ func (p *pacer) run() {
 		p.mu.Lock()
 		due := p.slot[tick%slots]
 		p.mu.Unlock()
+		since := time.Duration(measure.Now() - p.from.Load())
 		for _, c := range due {
-			c.sendStep(mode)
+			if since >= begins(c.Index) {
+				c.sendStep(mode)
+			}
 		}
 	}
 }

@@ -201,8 +201,11 @@ func (s *Server) Conns() map[int]*Conn {
 	return all
 }
 
-// Play sets what is sent to every connection.
-func (s *Server) Play(m Mode) { s.pace.mode.Store(int32(m)) }
+// Play sets what is sent to every connection, to the last of them from BeginOver on.
+func (s *Server) Play(m Mode) {
+	s.pace.from.Store(measure.Now())
+	s.pace.mode.Store(int32(m))
+}
 
 // Late counts the times that what Play sends went out more than 5 ms late.
 func (s *Server) Late() int64 { return s.pace.late.Load() }
