@@ -226,8 +226,9 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		if r.Inside, err = inside(ctx, s); err != nil {
 			return r, err
 		}
-		r.Inside.Began = start.Underruns
-		r.Inside.Underruns -= min(start.Underruns, r.Inside.Underruns)
+		r.Inside.UnderrunsBefore, r.Inside.DroppedBefore = start.Underruns, start.Dropped
+		r.Inside.Underruns -= start.Underruns
+		r.Inside.Dropped -= start.Dropped
 	}
 	if p.stream {
 		server.Play(wsload.Listen)

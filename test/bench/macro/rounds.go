@@ -139,8 +139,8 @@ func tell(r *results.Run) {
 			p.P50, p.P99, p.Max)
 	}
 	if m := r.Inside; m != nil && c.Frames > 0 {
-		line += fmt.Sprintf(" | inside p50 %.1f p99 %.1f max %.1f ms, %d goroutines, %d GCs, %d underruns (%d before), %d dropped", m.CaptureP50, m.CaptureP99, m.CaptureMax,
-			m.Goroutines, m.GCs, m.Underruns, m.Began, m.Dropped)
+		line += fmt.Sprintf(" | inside p50 %.1f p99 %.1f max %.1f ms, %d goroutines, %d GCs, %d underruns (%d before), %d dropped (%d before)", m.CaptureP50, m.CaptureP99, m.CaptureMax,
+			m.Goroutines, m.GCs, m.Underruns, m.UnderrunsBefore, m.Dropped, m.DroppedBefore)
 	}
 	if r.Late > 0 {
 		line += fmt.Sprintf(" | the load was late %d times", r.Late)

@@ -115,7 +115,7 @@ func (t *targets) heard(calls int) {
 		n, began, late := 0, 0, 0
 		for i := range g.Runs {
 			n += int(g.Runs[i].Inside.Underruns)
-			began += int(g.Runs[i].Inside.Began)
+			began += int(g.Runs[i].Inside.UnderrunsBefore)
 			late += g.Runs[i].Late
 		}
 		t.list = append(t.list, target{"underruns", at + "underruns", "none", fmt.Sprintf("%d in %d rounds (%d before, while the streams began; the load itself was late %d times)", n, len(g.Runs), began, late), n > 0})
@@ -152,6 +152,9 @@ func (t *targets) whole(g *results.Group, at string) {
 	got := fmt.Sprintf("%d of %d", dropped+twice, frames)
 	if lost > 0 || silent > 0 {
 		got += fmt.Sprintf("; FreeSWITCH filled %d with silence where %d are missing", silent, lost)
+	}
+	if before := g.Total(func(r *results.Run) uint64 { return r.Inside.DroppedBefore }); before > 0 {
+		got += fmt.Sprintf("; %d before, while the streams began", before)
 	}
 	t.list = append(t.list, target{"lost", at + "frames lost, twice or out of order, " + g.Phase, "none", got, dropped+twice > 0 || lost > silent})
 }

@@ -98,9 +98,10 @@ type Module struct {
 	HeapKB                 int
 	CaptureP50, CaptureP99 float64 // ms, media thread to socket
 	CaptureMax             float64
-	Underruns, Dropped     uint64
-	Began                  uint64 // underruns before the phase was measured, while its streams began
+	Underruns, Dropped     uint64 // of a phase: in the time measured
 	GCPauseP99             float64
+	// Before it, while the phase's streams began: all of them within a second or two.
+	UnderrunsBefore, DroppedBefore uint64
 }
 
 // Clear is the time from the server's clear to the last sound at the caller, ms.
