@@ -29,7 +29,7 @@ WARN := -Wall -Wextra -Werror -std=gnu11
 ifeq ($(HAVE_FREESWITCH)$(FREESWITCH_ABI),yes)
 FS_CFLAGS := -DAS_HAVE_FREESWITCH $(patsubst -I%,-isystem %,$(shell $(FS_PKG_CONFIG) --cflags freeswitch))
 endif
-SHIM_CFLAGS = $(CFLAGS) $(WARN) -D_GNU_SOURCE -fPIC -fvisibility=hidden -Iinclude -Imod $(FS_CFLAGS)
+SHIM_CFLAGS = $(CFLAGS) $(WARN) -D_GNU_SOURCE -fPIC -fno-plt -fvisibility=hidden -Iinclude -Imod $(FS_CFLAGS)
 
 # netgo, osusergo: no resolver or user database of libc behind Go's back.
 GO_TAGS := netgo,osusergo

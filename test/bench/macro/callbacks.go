@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,9 @@ type hostStats struct {
 // callbacks measures them in every state.
 func (o *options) callbacks(ctx context.Context, file *results.File) error {
 	for _, state := range states {
+		if o.states != "all" && !slices.Contains(strings.Split(o.states, ","), state.name) {
+			continue
+		}
 		if state.gogc != "" {
 			if err := os.Setenv("GOGC", state.gogc); err != nil {
 				return err

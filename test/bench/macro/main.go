@@ -41,7 +41,7 @@ type options struct {
 	clears          int
 	capacity        time.Duration
 	floor           string
-	timed           bool
+	states          string // of the Go side
 	profiles        string
 	config          map[string]string
 
@@ -77,7 +77,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.clears, "clears", 100, "barge-ins to measure; 0: none")
 	f.DurationVar(&o.capacity, "capacity", time.Minute, "longest search for how many loopback calls with a stream FreeSWITCH carries; 0: none")
 	floor := f.Bool("floor", true, "run the bare send loop beside it")
-	f.BoolVar(&o.timed, "callbacks", true, "time the media callbacks on the stand-in host")
+	f.StringVar(&o.states, "callbacks", "all", "states of the Go side in which the media callbacks are timed on the stand-in host, separated by commas; none")
 	f.StringVar(&o.profiles, "profile", "", "folder for profiles of the switch (perf record) in every phase of the first round")
 	f.Func("set", "name=value: a setting of audio_stream.conf.xml; may be repeated", func(v string) error {
 		name, value, ok := strings.Cut(v, "=")

@@ -17,7 +17,7 @@ import (
 
 // all runs everything: in each round every module gets a new switch with the same calls, one after the other.
 func (o *options) all(ctx context.Context, file *results.File) error {
-	if slices.Contains(o.switches, "host") && o.timed {
+	if slices.Contains(o.switches, "host") && o.states != "none" {
 		if err := o.callbacks(ctx, file); err != nil {
 			return err
 		}
