@@ -24,6 +24,7 @@ type phase struct {
 	rate    int // Hz on the wire
 	secure  bool
 	silence bool // the switch sends silence to the callers by itself
+	paused  bool // the streams are paused: what FreeSWITCH's media bug costs by itself, with a callback that sends nothing
 	small   bool // part of every matrix, also the one that counts streams
 	once    bool // with the smallest number of calls only
 }
@@ -33,6 +34,7 @@ type phase struct {
 var phases = []phase{
 	{name: "parked", small: true},
 	{name: "capture", stream: true, rate: 8000, small: true},
+	{name: results.Paused, stream: true, rate: 8000, paused: true},
 	{name: "duplex", stream: true, play: wsload.Binary, rate: 8000, small: true},
 	{name: "duplex json", stream: true, play: wsload.JSON, rate: 8000},
 	{name: "capture 8k to 16k", stream: true, rate: 16000, once: true},
@@ -174,6 +176,11 @@ func measurePhase(ctx context.Context, o *options, s *site, p phase) (results.Ru
 		}
 		if err := server.WaitCount(len(s.uuids), 15*time.Second); err != nil {
 			return r, err
+		}
+		if p.paused {
+			if err := s.pauseStreams(ctx); err != nil {
+				return r, err
+			}
 		}
 		pause(ctx, speakAfter)
 		server.Play(p.play)

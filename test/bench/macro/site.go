@@ -228,9 +228,13 @@ func (s *site) startStreams(ctx context.Context, address func(i int) string, rat
 	return nil
 }
 
-func (s *site) stopStreams(ctx context.Context) error {
+func (s *site) stopStreams(ctx context.Context) error { return s.everyStream(ctx, "stop") }
+
+func (s *site) pauseStreams(ctx context.Context) error { return s.everyStream(ctx, "pause") }
+
+func (s *site) everyStream(ctx context.Context, command string) error {
 	for _, id := range s.uuids {
-		if err := s.expect(ctx, s.mod.command+" "+id+" stop", "+OK"); err != nil {
+		if err := s.expect(ctx, s.mod.command+" "+id+" "+command, "+OK"); err != nil {
 			return err
 		}
 	}

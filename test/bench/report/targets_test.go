@@ -30,11 +30,13 @@ func table(t *testing.T, f *results.File, micro string) string {
 func TestTargetsAreJudgedAndExplained(t *testing.T) {
 	out := results.Direction{Frames: 3000, P99: 20}
 	f := &results.File{Runs: []results.Run{ofPhase("parked", 2, results.Direction{}, results.Direction{}, 0), ofPhase("capture", 3.5, out, results.Direction{}, 0),
-		ofPhase("duplex", 4, out, results.Direction{Frames: 3000, P50: 22, P99: 46}, 3)}}
+		ofPhase(results.Paused, 2.5, results.Direction{}, results.Direction{}, 0), ofPhase("duplex", 4, out, results.Direction{Frames: 3000, P50: 22, P99: 46}, 3)}}
+	f.Floor = []results.Floor{{Streams: 50, WindowMS: 5, CPU: 0.4}}
 	f.Callbacks = []results.Callbacks{{State: "idle", Read: results.Times{P99: 1500, P999: 11_000}}}
 	got := table(t, f, "BenchmarkA-2 100 3 ns/op 0 B/op 1 allocs/op\nBenchmarkDecode/mark 1 2 ns/op 3 B/op 1 allocs/op\n")
 	for _, want := range []string{
 		"CPU added by capture, ms per call and second | at most 1.00 | 1.50 | **no** | the kernel's send |",
+		"the same but for the 0.50 ms of a paused stream, in bare send loops (0.40 ms) in windows of 5 ms | at most 2.0 | 2.5 | **no** |",
 		"CPU added by duplex over parked calls, ms | at most 3.30 | 2.00 | yes |  |",
 		"playback latency p50 | at most 25.0 ms | 22.0 ms | yes |",
 		"playback latency p99 | at most 45.0 ms | 46.0 ms | **no** | not looked into yet |",

@@ -22,11 +22,12 @@ type Group struct {
 	RSS         measure.Spread // KiB per call, added since the round's first phase
 }
 
-// Phases that others are compared with.
+// Phases that are looked for by name.
 const (
 	Parked  = "parked"
 	Silence = "silence"
 	Over    = "duplex over silence" // compared with Silence: the callers hear the switch's silence there
+	Paused  = "capture paused"      // what capture costs without sending
 )
 
 type key struct {
