@@ -26,8 +26,9 @@ SAN_CASES_VALGRIND ?= .*(start|stop|hang|mark_with|binary|mixed|stereo|reconnect
 # what is left out: cases in which a server sends in real time and no frame may come late, which in a slowed-down process some do,
 # and one about how few milliseconds a hang-up takes
 SAN_SKIP ?= .*(slow_clock|echo|holds_nothing_up).*
-# Under valgrind one thread runs at a time, and late: none that judges the sound of a call in real time, or how long it takes.
-SAN_SKIP_VALGRIND ?= .*(matrix|clock|stall|spectr|drift|barge|latency|gap|echo|tone_in|re-INVITE_to|mixing|both_directions|record_session|holds_nothing_up|parked_call_has).*
+# Under valgrind one thread runs at a time, and late, by half a second where the machine has other work: none that judges the sound
+# of a call in real time, or how long it takes.
+SAN_SKIP_VALGRIND ?= .*(matrix|clock|stall|spectr|drift|barge|latency|gap|echo|tone_in|re-INVITE_to|mixing|both_directions|record_session|holds_nothing_up|parked_call_has|mixed_on_a|stereo_on_a).*
 # those that fit into make test: every way a stream begins and ends, with messages, files and reloads between
 SAN_CASES_SHORT ?= .*(start|stop|hang|mark_with|binary|mixed|stereo|file|reload|unload|refus|secret|digit|fragment).*
 # seconds of bug_threads in each build
