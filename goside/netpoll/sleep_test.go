@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -36,6 +37,11 @@ func TestPollUntilReadsAtOnceAndRests(t *testing.T) {
 	}
 	if at := within(t, "the first read", read); at >= end {
 		t.Errorf("it was read %v behind the end of the window", time.Duration(at-end))
+	}
+	for parked := false; !parked; runtime.Gosched() { // else it is still there to read the second, too
+		p.mu.Lock()
+		parked = c.task.state == idle
+		p.mu.Unlock()
 	}
 	if _, err := other.Write([]byte{2}); err != nil {
 		t.Fatal(err)
