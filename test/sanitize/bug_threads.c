@@ -4,7 +4,7 @@
  * playout ring, and sleeps on the doorbell. Streams are made, closed and freed while both media threads are at work.
  *
  * There is no Go in it and no FreeSWITCH: the few functions that the callbacks ask of FreeSWITCH are below. It is built
- * under ThreadSanitizer, and under AddressSanitizer with UBSan.
+ * under ThreadSanitizer, under AddressSanitizer with UBSan, and plain for valgrind.
  */
 #include <errno.h>
 #include <poll.h>

@@ -18,15 +18,16 @@ import (
 // slots are the milliseconds of a frame, over which connections are spread.
 const slots = steps.FrameMS
 
-// BeginOver is over how long the connections begin to be sent to: 200 of them a second. At once all would begin in one frame's
-// time, which speakers in earnest never do.
-const BeginOver = time.Second
-
-const beginAtOnce = 200
+// BeginOver is over how long the connections begin to be sent to, beginPlaces of them one after the other; more share those
+// places. Without it all would begin in one frame's time, which speakers in earnest never do.
+const (
+	BeginOver   = time.Second
+	beginPlaces = 200
+)
 
 // begins is how long after Play a connection's first step is due.
 func begins(index int) time.Duration {
-	return time.Duration(index%beginAtOnce) * BeginOver / beginAtOnce
+	return time.Duration(index%beginPlaces) * BeginOver / beginPlaces
 }
 
 // pacer sends to every connection in real time, from one thread.
