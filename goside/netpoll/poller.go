@@ -140,6 +140,8 @@ func (p *Poller) PollUntil(at int64, rest time.Duration) (arrivals int) {
 			p.handle(int(n))
 			arrivals += int(n)
 			SleepUntil(min(at, mono.Now()+int64(rest)))
+		default:
+			return arrivals // at that moment there was nothing
 		}
 	}
 	SleepUntil(at)

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mod_audio_stream/goside/mono"
 )
 
 // SleepUntil waits until a moment of CLOCK_MONOTONIC (ns, as mono.Now). It sleeps in the kernel, and the runtime is not told:
@@ -13,7 +15,7 @@ import (
 // processor (P) that does nothing else meanwhile; the module asks for one more than there are cores.
 func SleepUntil(at int64) {
 	ts := unix.NsecToTimespec(at)
-	for {
+	for mono.Now() < at { // for the kernel sets its timer, which on a virtual machine is slow, for a moment that has passed, too
 		_, _, errno := unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME,
 			uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 		if errno != unix.EINTR {
