@@ -170,7 +170,7 @@ type Doorbell interface {
 	// Disarm says that it did not wait after all.
 	Disarm()
 	// Wait blocks until the doorbell rings, something happens on a socket of the Poller, or the time is over (0: no
-	// limit). An error after Close.
+	// limit; otherwise keep it to milliseconds, see netpoll.Poller.Wait). An error after Close.
 	Wait(limit time.Duration) error
 	// Ring wakes the pump from Go: a stream was added or removed.
 	Ring()

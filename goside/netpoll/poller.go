@@ -76,16 +76,13 @@ func (p *Poller) Watch(eventfd int) error {
 }
 
 // Wait blocks until something has happened on a socket or a watched eventfd, or limit is over (0: no limit), and runs
-// the tasks that it happened to. ErrClosed.
+// the tasks that it happened to. With a limit the runtime is not told that it waits (see SleepUntil), so keep it to
+// milliseconds. ErrClosed.
 func (p *Poller) Wait(limit time.Duration) error {
 	if p.isClosed() {
 		return ErrClosed
 	}
-	ms := -1
-	if limit > 0 {
-		ms = int((limit + time.Millisecond - 1) / time.Millisecond)
-	}
-	n, err := unix.EpollWait(p.ep, p.events[:], ms)
+	n, err := p.block(limit)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return ErrClosed
 	}
@@ -94,6 +91,34 @@ func (p *Poller) Wait(limit time.Duration) error {
 		p.Poll()
 	}
 	return nil
+}
+
+func (p *Poller) block(limit time.Duration) (n int, err error) {
+	if limit <= 0 {
+		return unix.EpollWait(p.ep, p.events[:], -1)
+	}
+	if n, err = p.await(mono.Now() + int64(limit)); err != nil {
+		return unix.EpollWait(p.ep, p.events[:], int((limit+time.Millisecond-1)/time.Millisecond))
+	}
+	return n, nil
+}
+
+// await blocks until something has happened, or a moment of CLOCK_MONOTONIC (ns, as mono.Now) has come, and returns how many
+// events there are. The runtime is not told: see SleepUntil. Linux before 5.11 does not know it, which is an error.
+func (p *Poller) await(until int64) (n int, err error) {
+	for {
+		ts := unix.NsecToTimespec(max(until-mono.Now(), 0))
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.ep), uintptr(unsafe.Pointer(&p.events[0])), batch,
+			uintptr(unsafe.Pointer(&ts)), 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+			runtime.Gosched() // as in SleepUntil
+		default:
+			return 0, errno
+		}
+	}
 }
 
 func (p *Poller) isClosed() bool {
@@ -123,25 +148,17 @@ func (p *Poller) Poll() (arrivals int) {
 // is there as soon as something arrives, and then again when it has rested for so long; with 0 it looks at the end only. The
 // runtime is not told that it sleeps: see SleepUntil. Not after Close.
 func (p *Poller) PollUntil(at int64, rest time.Duration) (arrivals int) {
-	for rest > 0 {
-		left := at - mono.Now()
-		if left <= 0 {
-			break
-		}
-		ts := unix.NsecToTimespec(left)
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.ep), uintptr(unsafe.Pointer(&p.events[0])), batch,
-			uintptr(unsafe.Pointer(&ts)), 0, 0)
+	for rest > 0 && mono.Now() < at {
+		n, err := p.await(at)
 		switch {
-		case errno == unix.EINTR:
-			runtime.Gosched() // as in SleepUntil
-		case errno != 0: // Linux before 5.11
+		case err != nil:
 			rest = 0
-		case n > 0:
-			p.handle(int(n))
-			arrivals += int(n)
-			SleepUntil(min(at, mono.Now()+int64(rest)))
-		default:
+		case n == 0:
 			return arrivals // at that moment there was nothing
+		default:
+			p.handle(n)
+			arrivals += n
+			SleepUntil(min(at, mono.Now()+int64(rest)))
 		}
 	}
 	SleepUntil(at)
