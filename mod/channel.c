@@ -70,8 +70,8 @@ static switch_status_t on_dtmf(switch_core_session_t *session, const switch_dtmf
  *
  * On hang-up it closes all bugs and destroys the codec that FreeSWITCH decodes for them with, and for that takes no
  * lock (switch_core_media_bug_remove_all_function); whoever takes the last bug off destroys it as well. Both at once
- * destroy it twice, and the memory pool in it. So what takes a bug off goes first or not at all. Not covered is the
- * application early_hangup, with which the bugs may go before this is called.
+ * destroy it twice, and the memory pool in it. So what takes a bug off goes first or not at all. With the application
+ * early_hangup the bugs may go before this is called, some time after the channel is down: as_channel_remove_bug sees that.
  */
 static switch_status_t on_state(switch_core_session_t *session)
 {
@@ -132,7 +132,8 @@ switch_status_t as_channel_remove_bug(switch_core_session_t *session, as_stream_
 	if (!c) return status;
 	pthread_mutex_lock(&c->removing);
 	/* The bug's memory is the session's. Whether it is still on the list is FreeSWITCH's to say. */
-	if (!c->down && !atomic_load_explicit(&s->media.closed, memory_order_acquire))
+	if (!c->down && !switch_channel_down_nosig(switch_core_session_get_channel(session)) &&
+		!atomic_load_explicit(&s->media.closed, memory_order_acquire))
 		status = switch_core_media_bug_remove(session, &s->bug);
 	pthread_mutex_unlock(&c->removing);
 	return status;

@@ -78,6 +78,39 @@ func replied(reply string, err error, reasons ...string) error {
 	return fmt.Errorf("reply %q", reply)
 }
 
+// stopDuring makes calls whose stream is stopped within 2 ms of the hang-up, before or behind it. end brings that about, in the
+// time that later chose.
+func (r *round) stopDuring(what string, later func(*rand.Rand) time.Duration, end func(c switchtest.Call, after time.Duration) error) {
+	s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
+	r.churn(what, func(rng *rand.Rand, _ int) error {
+		c, err := r.newCall(switchtest.CallSpec{Source: &switchtest.Counter{}})
+		if err != nil {
+			return err
+		}
+		reply, err := r.on(c, "start "+s.URL("/")+" mono")
+		if err := replied(reply, err); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+		if _, err := r.sw.Events().Wait(r.ctx, switchtest.Filter{UUID: c.UUID(), Subclass: "connect"}, 1); err != nil {
+			return err
+		}
+		time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond) // until frames have passed, or not
+		after := later(rng)
+		first := after + time.Duration(rng.IntN(4000)-2000)*time.Microsecond
+		var wg sync.WaitGroup
+		var stopped error
+		wg.Go(func() {
+			time.Sleep(first)
+			reply, err := r.on(c, "stop")
+			stopped = replied(reply, err, "no channel", "no stream", "being closed")
+		})
+		time.Sleep(-first)
+		err = end(c, after)
+		wg.Wait()
+		return errors.Join(err, stopped, r.over(c))
+	})
+}
+
 // ends waits for a call's streams to have had their one last event each, unless the call took the channel with it.
 func (r *round) over(c switchtest.Call) error {
 	finals := map[string]int{}
@@ -199,32 +232,15 @@ func churnCases() []scenario {
 			})
 		}},
 		{name: "churn: stop and hang up at once", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
-			s := r.agent(agent.Config{Forget: true, Mode: agent.Echo{}})
-			r.churn("stop and hang up", func(rng *rand.Rand, _ int) error {
-				c, err := r.newCall(switchtest.CallSpec{Source: &switchtest.Counter{}})
-				if err != nil {
-					return err
-				}
-				reply, err := r.on(c, "start "+s.URL("/")+" mono")
-				if err := replied(reply, err); err != nil {
-					return fmt.Errorf("start: %w", err)
-				}
-				if _, err := r.sw.Events().Wait(r.ctx, switchtest.Filter{UUID: c.UUID(), Subclass: "connect"}, 1); err != nil {
-					return err
-				}
-				time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)     // until frames have passed, or not
-				first := time.Duration(rng.IntN(4000)-2000) * time.Microsecond // either may be
-				var wg sync.WaitGroup
-				var stopped error
-				wg.Go(func() {
-					time.Sleep(first)
-					reply, err := r.on(c, "stop")
-					stopped = replied(reply, err, "no channel", "no stream", "being closed")
-				})
-				time.Sleep(-first)
-				err = c.Hangup(r.ctx)
-				wg.Wait()
-				return errors.Join(err, stopped, r.over(c))
+			r.stopDuring("stop and hang up", func(*rand.Rand) time.Duration { return 0 }, func(c switchtest.Call, _ time.Duration) error {
+				return c.Hangup(r.ctx)
+			})
+		}},
+		{name: "churn: stop while the dialplan hangs up early", only: "freeswitch", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
+			some := func(rng *rand.Rand) time.Duration { return time.Duration(20+rng.IntN(20)) * time.Millisecond }
+			r.stopDuring("early hang-up", some, func(c switchtest.Call, after time.Duration) error {
+				_, err := r.sw.API(r.ctx, fmt.Sprintf("uuid_transfer %s early_hangup,sleep:%d,hangup inline", c.UUID(), after.Milliseconds()))
+				return err
 			})
 		}},
 		{name: "churn: two starts at once", alone: true, full: 1, limit: limit, memory: churnMemory, run: func(r *round) {
