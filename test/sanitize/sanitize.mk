@@ -37,12 +37,12 @@ san_e2e = AUDIO_STREAM_SO='$(abspath $(1))' FSHOST='$(abspath $(2))' E2E_BACKEND
 	$(GO) test -count=1 -timeout 20m -run 'TestE2E/host/$(3)' -skip 'TestE2E/host/$(or $(4),$(SAN_SKIP))' ./test/e2e
 san_make = $(MAKE) --no-print-directory
 
-.PHONY: sanitize sanitize-short sanitize-bug sanitize-asan sanitize-asan-go sanitize-tsan sanitize-race sanitize-valgrind
+.PHONY: sanitize sanitize-short sanitize-bug sanitize-asan sanitize-asan-go sanitize-tsan sanitize-race sanitize-valgrind sanitize-memcheck
 
 sanitize: sanitize-bug sanitize-asan sanitize-asan-go sanitize-tsan sanitize-race sanitize-valgrind ## all of the following
 
-sanitize-short: ## what of it make test runs: the media callbacks, and some calls under ASan with UBSan
-	$(san_make) sanitize-bug SAN_SECONDS=2
+sanitize-short: ## what of it make test runs: the media callbacks, also under valgrind, and some calls under ASan with UBSan
+	$(san_make) sanitize-bug sanitize-memcheck SAN_SECONDS=2
 	$(san_make) sanitize-asan SAN_CASES='$(SAN_CASES_SHORT)'
 
 SAN_BUG_SOURCES := $(SAN_DIR)/bug_threads.c mod/bug.c mod/streams.c mod/doorbell.c
@@ -89,9 +89,11 @@ san_memcheck = rm -rf $(SAN_BUILD)/memcheck && mkdir -p $(SAN_BUILD)/memcheck &&
 	{ export SAN_LOGS='$(abspath $(SAN_BUILD))/memcheck' SAN_HOST='$(abspath $(1))'; $(2); ended=$$?; \
 	awk -f $(SAN_DIR)/memcheck.awk "$$SAN_LOGS"/*.log && exit $$ended; }
 
-sanitize-valgrind: $(SAN_BUILD)/bug_threads-plain ## media callbacks and the host under valgrind's memcheck
-	@command -v valgrind >/dev/null || { echo "sanitize-valgrind: valgrind is not here (apt-get install valgrind)"; exit 1; }
+sanitize-memcheck: $(SAN_BUILD)/bug_threads-plain ## rings and media callbacks, without Go, under valgrind's memcheck
+	@command -v valgrind >/dev/null || { echo "$@: valgrind is not here (apt-get install valgrind)"; exit 1; }
 	$(call san_memcheck,$(SAN_BUILD)/bug_threads-plain,$(SAN_DIR)/valgrind.sh $(SAN_SECONDS))
+
+sanitize-valgrind: sanitize-memcheck ## the same, and the host, under valgrind's memcheck
 	$(san_make) BUILD=$(SAN_BUILD)/valgrind GO_TAGS='$(GO_TAGS),valgrind' $(SAN_BUILD)/valgrind/mod_audio_stream.so
 	$(san_make) BUILD=$(SAN_BUILD)/valgrind $(SAN_BUILD)/valgrind/test/fshost
 	$(call san_memcheck,$(SAN_BUILD)/valgrind/test/fshost,$(call \
