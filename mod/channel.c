@@ -71,7 +71,7 @@ static switch_status_t on_dtmf(switch_core_session_t *session, const switch_dtmf
  * On hang-up it closes all bugs and destroys the codec that FreeSWITCH decodes for them with, and for that takes no
  * lock (switch_core_media_bug_remove_all_function); whoever takes the last bug off destroys it as well. Both at once
  * destroy it twice, and the memory pool in it. So what takes a bug off goes first or not at all. With the application
- * early_hangup the bugs may go before this is called, some time after the channel is down: as_channel_remove_bug sees that.
+ * early_hangup they may go earlier, some time after the channel is down: as_channel_remove_bug sees that.
  */
 static switch_status_t on_state(switch_core_session_t *session)
 {
