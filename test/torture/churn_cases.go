@@ -111,7 +111,7 @@ func (r *round) stopDuring(what string, later func(*rand.Rand) time.Duration, en
 	})
 }
 
-// ends waits for a call's streams to have had their one last event each, unless the call took the channel with it.
+// over waits for a call's streams to have had their one last event each, unless the call took the channel with it.
 func (r *round) over(c switchtest.Call) error {
 	finals := map[string]int{}
 	for _, ev := range r.sw.Events().Module(c.UUID(), "") {
