@@ -44,7 +44,7 @@ const (
 // Errors of Play and Mark.
 var (
 	ErrOverflow = errors.New("the playback queue is full")
-	ErrMarks    = fmt.Errorf("more than %d marks are waiting", MaxMarks)
+	ErrMarks    = fmt.Errorf("more than %d marks are waiting (set fewer, or wait for those that were answered)", MaxMarks)
 	ErrClosed   = errors.New("the stream has ended")
 )
 

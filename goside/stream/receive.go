@@ -143,7 +143,7 @@ func (s *Stream) control(m *protocol.Message) {
 // bad counts a message that could not be used. A server that sends nothing else gets lines 1, 2, 4, 8, …
 func (s *Stream) bad(err error) {
 	if n := s.stats.BadMessages.Add(1); seldom(n) {
-		s.log(host.LevelError, "message %d from %s that could not be used: %v", n, s.url, err)
+		s.log(host.LevelError, "message %d from %s that could not be used: %v (badMessages in stats counts them)", n, s.url, err)
 	}
 }
 

@@ -330,11 +330,11 @@ func (s *Stream) lost(err error) (ending, bool) {
 		if reason == "" {
 			reason = events.StandardReason(closed.Code)
 		}
-		level := host.LevelInfo
+		level, hint := host.LevelInfo, ""
 		if closed.Code > 1001 && closed.Code != 1005 { // it says that something went wrong on its side
-			level = host.LevelWarning
+			level, hint = host.LevelWarning, " (look into its log)"
 		}
-		s.log(level, "%s closed the connection: %d %s", s.url, closed.Code, reason)
+		s.log(level, "%s closed the connection: %d %s%s", s.url, closed.Code, reason, hint)
 		return ending{subclass: events.SubclassDisconnect, body: events.Disconnected(closed.Code, reason)}, true
 	}
 	var failed *wsclient.Error

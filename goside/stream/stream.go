@@ -138,7 +138,7 @@ func (s *Stream) Ended() <-chan struct{} { return s.ended }
 var (
 	errNoPlayback = errors.New("this stream does not play audio (STREAM_PLAYBACK is false)")
 	errClosing    = errors.New("the stream is being closed")
-	errTexts      = errors.New("too much text is waiting for the server, which does not read")
+	errTexts      = errors.New("too much text is waiting for the server, which does not read (look at the server, or send less)")
 )
 
 // Stop asks for the end: the bug is removed now, the text is sent if there is one, and the connection is closed with code

@@ -53,7 +53,7 @@ func (c *Conn) beatDue() {
 		c.wrote(sent)
 	}
 	if lost {
-		c.fail(&Error{Code: events.PingTimeout, Text: fmt.Sprintf("the connection was lost: no pong from the server within %v", c.cfg.HeartBeat)})
+		c.fail(&Error{Code: events.PingTimeout, Text: fmt.Sprintf("the connection was lost: no pong from the server within %v%s", c.cfg.HeartBeat, seeServer)})
 	}
 }
 

@@ -198,7 +198,7 @@ func tcpReason(err error, host string) string {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "this machine has no file descriptors left (raise the limit of open files)"
 	}
-	return "no TCP connection: " + cause(err)
+	return "no TCP connection: " + cause(err) + seeServer
 }
 
 // cause is the innermost text of a network error: without addresses, which the text in front of it names already.

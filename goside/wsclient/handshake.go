@@ -206,7 +206,7 @@ func (d *dialing) handshakeFailed(err error, first int) *Error {
 			"WebSocket server%s?)", d.orTLS())
 	}
 	if first < 0 || isNetwork(err) {
-		return d.failed(events.ConnectFailed, err, "the connection was lost during the WebSocket handshake: %s", cause(err))
+		return d.failed(events.ConnectFailed, err, "the connection was lost during the WebSocket handshake: %s%s", cause(err), seeServer)
 	}
 	return d.badAnswer(err)
 }

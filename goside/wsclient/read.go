@@ -241,9 +241,9 @@ func (c *Conn) endRead(err error) error {
 		c.breached = true
 		e := &Error{Code: breach.code, CloseCode: int(breach.closeCode), err: err}
 		if e.Code == events.TooLarge {
-			e.Text = fmt.Sprintf("the server sent %s, the limit set in audio_stream.conf.xml (closed with %d)", breach.text, e.CloseCode)
+			e.Text = fmt.Sprintf("the server sent %s, the limit set in audio_stream.conf.xml (closed with %d; send smaller ones, or raise max-message-bytes)", breach.text, e.CloseCode)
 		} else {
-			e.Text = fmt.Sprintf("the server broke the WebSocket protocol: %s (closed with %d)", breach.text, e.CloseCode)
+			e.Text = fmt.Sprintf("the server broke the WebSocket protocol: %s (closed with %d; update or fix the server)", breach.text, e.CloseCode)
 		}
 		err = e
 	default:
@@ -267,6 +267,9 @@ func (c *Conn) lost(err error) error {
 	return lossOf(err)
 }
 
+// seeServer is what to do about a connection that went away without a word.
+const seeServer = " (look into the server's log, and at the network)"
+
 // lossOf classifies a failed read or write.
 func lossOf(err error) *Error {
 	var (
@@ -275,11 +278,11 @@ func lossOf(err error) *Error {
 	)
 	switch {
 	case errors.As(err, &record), errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"):
-		return &Error{Code: events.SSLError, err: err, Text: "the connection was lost: broken TLS: " + printable(cause(err))}
+		return &Error{Code: events.SSLError, err: err, Text: "the connection was lost: broken TLS: " + printable(cause(err)) + seeServer}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Code: events.IO, err: err, Text: "the connection was lost: the server closed it without a close frame"}
+		return &Error{Code: events.IO, err: err, Text: "the connection was lost: the server closed it without a close frame" + seeServer}
 	}
-	return &Error{Code: events.IO, err: err, Text: "the connection was lost: " + printable(cause(err))}
+	return &Error{Code: events.IO, err: err, Text: "the connection was lost: " + printable(cause(err)) + seeServer}
 }
 
 // room makes sure that n more bytes can be appended without moving.

@@ -132,11 +132,11 @@ func (d *dialing) tlsReason(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection during the TLS handshake (check that it speaks TLS on this port)"
 	case errors.As(err, &op):
-		return "the connection was lost during the TLS handshake: " + cause(err)
+		return "the connection was lost during the TLS handshake: " + cause(err) + seeServer
 	case strings.Contains(err.Error(), "protocol version"):
 		return d.versionReason()
 	}
-	return "the TLS handshake failed: " + printable(err.Error())
+	return "the TLS handshake failed: " + printable(err.Error()) + seeServer
 }
 
 // isAlert reports an error that the server sent as a TLS alert (RFC 8446 section 6). crypto/tls marks it only so.
