@@ -206,11 +206,16 @@ func TestEndsDuringTheBackoff(t *testing.T) {
 func TestBackoffDoublesWithinItsBounds(t *testing.T) {
 	for attempt := 1; attempt <= 20; attempt++ {
 		base := min(firstDelay<<min(attempt-1, 10), lastDelay)
+		delays := map[time.Duration]bool{}
 		for range 200 {
 			d := backoff(attempt)
+			delays[d] = true
 			if d < base-base/4 || d > base+base/4 {
 				t.Errorf("attempt %d waits %v, want %v give or take a quarter", attempt, d, base)
 			}
+		}
+		if len(delays) < 50 { // whole milliseconds: a hundred are possible at first
+			t.Errorf("attempt %d has %d delays in 200: streams that were lost together would come back together", attempt, len(delays))
 		}
 	}
 }
