@@ -92,6 +92,10 @@ func processCases() []scenario {
 			r.own(`exec "$FSHOST" "$@" > >(head -1) 2>&1`)
 			r.work()
 		}},
+		{name: "process: stdin and stderr are closed", only: "host", run: func(r *round) {
+			r.own(`exec "$FSHOST" "$@" > >(head -1) <&- 2>&-`)
+			r.work()
+		}},
 		{name: "process: fork and exec under load", run: func(r *round) {
 			r.own("")
 			reply, err := r.sw.API(r.ctx, "system true")
